@@ -1,0 +1,482 @@
+//! Floor 1. The one body type: nothing, bytes, a native stream, or something the host keeps.
+//!
+//! The engine never looks into a body. It asks its length, shares it, tees it or drops it; on Workers the bytes
+//! therefore stay in JavaScript from tier to client.
+
+use bytes::{Bytes, BytesMut};
+use futures::channel::oneshot;
+use futures::future::BoxFuture;
+use http_body::{Frame, SizeHint};
+use std::any::Any;
+use std::fmt;
+use std::future::Future as _;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// What went wrong with a body.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BodyError {
+    /// The stream ended before its end: the sender failed or the reader went away.
+    #[error("the body broke off before its end")]
+    Incomplete,
+    /// More bytes came than the reader takes.
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge {
+        /// The reader's limit in bytes.
+        limit: u64,
+    },
+    /// The stream failed.
+    #[error("the body failed: {0}")]
+    Failed(String),
+}
+
+/// A body that lives in the host: on Workers a JavaScript buffer or stream.
+pub trait HostBody: Any + Send {
+    /// Its length in bytes, when known.
+    fn len(&self) -> Option<u64>;
+
+    /// Whether it is known to be empty.
+    fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// A second handle to the same bytes; `None` for a stream, which can be read once.
+    fn try_clone(&self) -> Option<Body>;
+
+    /// Two bodies that both deliver what this one would.
+    ///
+    /// # Errors
+    ///
+    /// The body itself, when its stream cannot be teed.
+    fn tee(self: Box<Self>) -> Result<(Body, Body), Body>;
+
+    /// Reads it whole into a buffer that [`try_clone`](Self::try_clone) can share, still on the host's side.
+    fn buffer(self: Box<Self>, limit: u64) -> BoxFuture<'static, Result<Body, BodyError>>;
+
+    /// Whether the host will apply the content coding named by `Content-Encoding` on the way out, so that the bytes
+    /// read here are without it.
+    fn coding_pending(&self) -> bool {
+        false
+    }
+
+    /// The next chunk, copied into Rust memory: the way out for callers that know no host.
+    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+
+    /// For the host's own door, to take back what it put in.
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
+}
+
+type BoxStream = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>;
+
+/// A response body.
+#[derive(Default)]
+pub struct Body(Inner);
+
+#[derive(Default)]
+enum Inner {
+    #[default]
+    Empty,
+    Bytes(Bytes),
+    Stream(BoxStream),
+    Host(Box<dyn HostBody>),
+}
+
+impl Body {
+    /// No body.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self(Inner::Empty)
+    }
+
+    /// A body the host keeps.
+    #[must_use]
+    pub fn host(body: impl HostBody) -> Self {
+        Self(Inner::Host(Box::new(body)))
+    }
+
+    /// Any `http_body::Body`.
+    pub fn stream<B>(body: B) -> Self
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: fmt::Display,
+    {
+        if body.is_end_stream() {
+            return Self::empty();
+        }
+        Self(Inner::Stream(Box::pin(Displayed(Box::pin(body)))))
+    }
+
+    /// The length in bytes, when known without reading.
+    #[must_use]
+    pub fn len(&self) -> Option<u64> {
+        match &self.0 {
+            Inner::Empty => Some(0),
+            Inner::Bytes(bytes) => Some(bytes.len() as u64),
+            Inner::Stream(stream) => stream.size_hint().exact(),
+            Inner::Host(host) => host.len(),
+        }
+    }
+
+    /// Whether the body is known to be empty.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// Whether the bytes read here lack the content coding that `Content-Encoding` names ([`HostBody::coding_pending`]).
+    #[must_use]
+    pub fn coding_pending(&self) -> bool {
+        matches!(&self.0, Inner::Host(host) if host.coding_pending())
+    }
+
+    /// A second body of the same bytes, without copying them; `None` for a stream.
+    #[must_use]
+    pub fn try_clone(&self) -> Option<Self> {
+        match &self.0 {
+            Inner::Empty => Some(Self::empty()),
+            Inner::Bytes(bytes) => Some(Self(Inner::Bytes(bytes.clone()))),
+            Inner::Stream(_) => None,
+            Inner::Host(host) => host.try_clone(),
+        }
+    }
+
+    /// Two bodies that both deliver what this one would: first the client's, then the copy to store. The copy of a
+    /// native stream is complete or an error, never cut short, and gives up above `limit` bytes.
+    ///
+    /// # Errors
+    ///
+    /// The body itself, when the host cannot tee its stream.
+    pub fn tee(self, limit: u64) -> Result<(Self, Self), Self> {
+        if let Some(copy) = self.try_clone() {
+            return Ok((self, copy));
+        }
+        match self.0 {
+            Inner::Stream(stream) => {
+                let (sender, receiver) = oneshot::channel();
+                let recording = Recording { stream, limit, taken: BytesMut::new(), sender: Some(sender) };
+                Ok((Self(Inner::Stream(Box::pin(recording))), Self(Inner::Stream(Box::pin(Recorded(Some(receiver)))))))
+            }
+            Inner::Host(host) => host.tee(),
+            whole => Ok((Self(whole), Self::empty())),
+        }
+    }
+
+    /// Reads the body whole, so that [`try_clone`](Self::try_clone) works. A host's body stays with the host.
+    ///
+    /// # Errors
+    ///
+    /// When the stream fails, breaks off, or is larger than `limit` bytes.
+    pub async fn buffer(self, limit: u64) -> Result<Self, BodyError> {
+        if self.len().is_some_and(|length| length > limit) {
+            return Err(BodyError::TooLarge { limit });
+        }
+        match self.0 {
+            Inner::Stream(mut stream) => {
+                let mut taken = BytesMut::new();
+                while let Some(frame) = std::future::poll_fn(|cx| stream.as_mut().poll_frame(cx)).await {
+                    let Ok(data) = frame?.into_data() else { continue };
+                    if (taken.len() + data.len()) as u64 > limit {
+                        return Err(BodyError::TooLarge { limit });
+                    }
+                    taken.extend_from_slice(&data);
+                }
+                Ok(Self::from(taken.freeze()))
+            }
+            Inner::Host(host) => host.buffer(limit).await,
+            whole => Ok(Self(whole)),
+        }
+    }
+
+    /// The bytes, copied out of the host if need be.
+    ///
+    /// # Errors
+    ///
+    /// As [`buffer`](Self::buffer).
+    pub async fn into_bytes(mut self, limit: u64) -> Result<Bytes, BodyError> {
+        let mut taken = BytesMut::new();
+        loop {
+            match std::future::poll_fn(|cx| self.poll_data(cx)).await {
+                None => return Ok(taken.freeze()),
+                Some(chunk) => {
+                    let chunk = chunk?;
+                    if (taken.len() + chunk.len()) as u64 > limit {
+                        return Err(BodyError::TooLarge { limit });
+                    }
+                    taken.extend_from_slice(&chunk);
+                }
+            }
+        }
+    }
+
+    /// The host's own body back, or `self` when it is of another kind.
+    ///
+    /// # Errors
+    ///
+    /// The body itself, when it is not a `T`.
+    pub fn into_host<T: HostBody>(self) -> Result<T, Self> {
+        match self.0 {
+            Inner::Host(host) if (host.as_ref() as &dyn Any).is::<T>() => match host.into_any().downcast::<T>() {
+                Ok(body) => Ok(*body),
+                Err(_) => Err(Self::empty()),
+            },
+            other => Err(Self(other)),
+        }
+    }
+
+    /// The bytes, when they are in Rust memory already.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&Bytes> {
+        match &self.0 {
+            Inner::Bytes(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        loop {
+            return Poll::Ready(match &mut self.0 {
+                Inner::Empty => None,
+                Inner::Bytes(bytes) => {
+                    let bytes = std::mem::take(bytes);
+                    self.0 = Inner::Empty;
+                    (!bytes.is_empty()).then_some(Ok(bytes))
+                }
+                Inner::Stream(stream) => match ready!(stream.as_mut().poll_frame(cx)) {
+                    Some(Ok(frame)) => match frame.into_data() {
+                        Ok(data) => Some(Ok(data)),
+                        Err(_) => continue,
+                    },
+                    Some(Err(error)) => Some(Err(error)),
+                    None => None,
+                },
+                Inner::Host(host) => ready!(host.poll_chunk(cx)),
+            });
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self(if bytes.is_empty() { Inner::Empty } else { Inner::Bytes(bytes) })
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.0 {
+            Inner::Empty => "Empty",
+            Inner::Bytes(_) => "Bytes",
+            Inner::Stream(_) => "Stream",
+            Inner::Host(_) => "Host",
+        };
+        write!(f, "Body::{kind}")
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        match &mut self.0 {
+            // Trailers pass through.
+            Inner::Stream(stream) => stream.as_mut().poll_frame(cx),
+            _ => self.poll_data(cx).map(|chunk| chunk.map(|data| data.map(Frame::data))),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            Inner::Empty => true,
+            Inner::Stream(stream) => stream.is_end_stream(),
+            _ => self.is_empty(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            Inner::Stream(stream) => stream.size_hint(),
+            _ => self.len().map_or_else(SizeHint::default, SizeHint::with_exact),
+        }
+    }
+}
+
+/// Turns the foreign error of a body into ours.
+struct Displayed<B>(Pin<Box<B>>);
+
+impl<B> http_body::Body for Displayed<B>
+where
+    B: http_body::Body<Data = Bytes>,
+    B::Error: fmt::Display,
+{
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(self.0.as_mut().poll_frame(cx));
+        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Failed(error.to_string()))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// The client's half of a native tee: passes every frame on and hands the whole over at the end. Dropped early, failed
+/// or grown too large, it hands over nothing.
+struct Recording {
+    stream: BoxStream,
+    limit: u64,
+    taken: BytesMut,
+    sender: Option<oneshot::Sender<Bytes>>,
+}
+
+impl Recording {
+    fn record(&mut self, frame: Option<&Result<Frame<Bytes>, BodyError>>) {
+        match frame {
+            None => self.finish(),
+            Some(Err(_)) => self.sender = None,
+            Some(Ok(frame)) => {
+                let Some(data) = frame.data_ref() else { return };
+                if (self.taken.len() + data.len()) as u64 > self.limit {
+                    self.sender = None;
+                    self.taken = BytesMut::new();
+                } else if self.sender.is_some() {
+                    self.taken.extend_from_slice(data);
+                    // A client may stop polling once it has the last frame.
+                    if self.stream.is_end_stream() {
+                        self.finish();
+                    }
+                }
+            }
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            let _ = sender.send(std::mem::take(&mut self.taken).freeze());
+        }
+    }
+}
+
+impl http_body::Body for Recording {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(self.stream.as_mut().poll_frame(cx));
+        self.record(frame.as_ref());
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.stream.size_hint()
+    }
+}
+
+/// The copy's half of a native tee: one frame, once the client's half has seen the end.
+struct Recorded(Option<oneshot::Receiver<Bytes>>);
+
+impl http_body::Body for Recorded {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let Some(receiver) = &mut self.0 else { return Poll::Ready(None) };
+        let whole = ready!(Pin::new(receiver).poll(cx));
+        self.0 = None;
+        Poll::Ready(Some(match whole {
+            Ok(bytes) => Ok(Frame::data(bytes)),
+            Err(_) => Err(BodyError::Incomplete),
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use std::collections::VecDeque;
+
+    /// A native stream of scripted chunks; `None` stands for a failure.
+    struct Script(VecDeque<Option<&'static str>>);
+
+    impl http_body::Body for Script {
+        type Data = Bytes;
+        type Error = &'static str;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+            Poll::Ready(self.0.pop_front().map(|chunk| match chunk {
+                Some(text) => Ok(Frame::data(Bytes::from_static(text.as_bytes()))),
+                None => Err("torn"),
+            }))
+        }
+    }
+
+    fn script(chunks: &[Option<&'static str>]) -> Body {
+        Body::stream(Script(chunks.iter().copied().collect()))
+    }
+
+    fn read(body: Body) -> Result<Bytes, BodyError> {
+        body.into_bytes(1000).now_or_never().expect("nothing to wait for")
+    }
+
+    #[test]
+    fn a_teed_stream_is_whole_on_both_sides() {
+        let (client, copy) = script(&[Some("ab"), Some("c")]).tee(10).unwrap();
+        assert_eq!(read(client).unwrap(), "abc");
+        assert_eq!(read(copy).unwrap(), "abc");
+    }
+
+    #[test]
+    fn the_copy_of_a_broken_stream_is_an_error() {
+        let (client, copy) = script(&[Some("ab"), None]).tee(10).unwrap();
+        assert!(matches!(read(client), Err(BodyError::Failed(why)) if why == "torn"));
+        assert!(matches!(read(copy), Err(BodyError::Incomplete)));
+    }
+
+    #[test]
+    fn the_copy_is_an_error_when_the_client_goes_away() {
+        let (client, copy) = script(&[Some("ab")]).tee(10).unwrap();
+        drop(client);
+        assert!(matches!(read(copy), Err(BodyError::Incomplete)));
+    }
+
+    #[test]
+    fn a_copy_over_the_limit_is_given_up_and_the_client_is_served() {
+        let (client, copy) = script(&[Some("ab"), Some("cd")]).tee(3).unwrap();
+        assert_eq!(read(client).unwrap(), "abcd");
+        assert!(matches!(read(copy), Err(BodyError::Incomplete)));
+    }
+
+    #[test]
+    fn buffers_are_shared_and_streams_are_not() {
+        let bytes = Body::from("abc");
+        assert_eq!(read(bytes.try_clone().unwrap()).unwrap(), "abc");
+        assert!(script(&[Some("ab")]).try_clone().is_none());
+        let buffered = script(&[Some("ab")]).buffer(5).now_or_never().unwrap().unwrap();
+        assert_eq!(buffered.len(), Some(2));
+        assert!(matches!(script(&[Some("ab")]).buffer(1).now_or_never().unwrap(), Err(BodyError::TooLarge { limit: 1 })));
+    }
+}

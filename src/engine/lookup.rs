@@ -1,0 +1,119 @@
+//! Tiers in order; a failing or slow tier is a missing one.
+
+use super::plan::{Plan, Question};
+use super::Cache;
+use crate::entry::StoredResponse;
+use crate::policy::Level;
+use crate::runtime::within;
+use crate::semantics::reuse::{Reuse, reuse};
+use crate::semantics::status::ForwardReason;
+use crate::stats::Event;
+use crate::tier::{Takes, Tier, TierError};
+use std::sync::Arc;
+
+/// An entry and the tier that had it.
+pub(super) struct Hit {
+    pub(super) entry: StoredResponse,
+    /// The tier's place in the order.
+    pub(super) place: usize,
+    pub(super) level: Level,
+}
+
+pub(super) enum Found {
+    /// Serve it.
+    Fresh(Hit),
+    /// Serve it and refresh behind the response.
+    Stale(Hit),
+    /// Ask the origin; the youngest entry seen may stand in for an error.
+    Nothing { reason: ForwardReason, stand_in: Option<Hit> },
+}
+
+/// Bodies up to this size are read once and shared by all tiers; larger ones stream.
+pub(crate) const SMALL_BODY: u64 = 256 << 10;
+
+impl Cache {
+    pub(super) async fn lookup(&self, plan: &Plan, question: &Question) -> Found {
+        let (mut reason, mut stand_in) = (ForwardReason::UriMiss, None::<Hit>);
+        for (place, tier) in self.allowed(plan.policy.tiers) {
+            let Some(entry) = self.get(plan, question, tier).await else { continue };
+            // RFC 9111 section 3.5
+            if question.authorization && !entry.head.shared {
+                reason = ForwardReason::Request;
+                continue;
+            }
+            let now = self.runtime.now();
+            let hit = Hit { entry, place, level: tier.level() };
+            match reuse(&hit.entry.head.freshness, question.directives.as_ref(), now) {
+                Reuse::Fresh => return Found::Fresh(hit),
+                Reuse::StaleWhileRevalidate => return Found::Stale(hit),
+                Reuse::Forward(why) => {
+                    reason = why;
+                    let born = |hit: &Hit| hit.entry.head.freshness.born;
+                    if stand_in.as_ref().is_none_or(|other| born(other) < born(&hit)) {
+                        stand_in = Some(hit);
+                    }
+                }
+            }
+        }
+        Found::Nothing { reason, stand_in }
+    }
+
+    /// The entry a tier has for the question, whatever its age; faults are counted and are misses.
+    pub(super) async fn get(&self, plan: &Plan, question: &Question, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
+        let got = within(&*self.runtime, tier.timeout(), tier.get(&question.key, self.runtime.now())).await;
+        let level = tier.level().as_str();
+        match got {
+            Some(Ok(Some(entry))) if entry.head.key_check == question.key.check() => return Some(entry),
+            Some(Ok(None)) => {}
+            Some(Ok(Some(_))) => self.config.record(plan.route, Event::Corrupt),
+            Some(Err(error @ TierError::Corrupt(_))) => {
+                self.config.record(plan.route, Event::Corrupt);
+                self.complain(level, &error);
+            }
+            Some(Err(error)) => {
+                self.config.record(plan.route, Event::TierFailed);
+                self.complain(level, &error);
+            }
+            None => {
+                self.config.record(plan.route, Event::TierFailed);
+                self.complain(level, &"no answer in time");
+            }
+        }
+        None
+    }
+
+    /// Puts a hit into the nearer tiers, behind the response; it keeps its birth time. Comes back with the entry to
+    /// serve, or with nothing when its body turned out to be broken.
+    pub(super) async fn promote(&self, plan: &Plan, question: &Question, hit: Hit) -> Option<Hit> {
+        let Hit { mut entry, place, level } = hit;
+        let length = entry.body.len().or(entry.head.length);
+        let nearer = self.allowed(plan.policy.tiers).take_while(|(other, _)| *other < place);
+        let takes: Vec<Takes> = nearer.map(|(_, tier)| tier.takes(length)).filter(|t| *t != Takes::Nothing).collect();
+        if question.no_store || takes.is_empty() {
+            return Some(Hit { entry, place, level });
+        }
+        if entry.body.try_clone().is_none() && length.is_some_and(|length| length <= SMALL_BODY) {
+            let buffered = entry.body.buffer(SMALL_BODY).await;
+            let Ok(body) = buffered.inspect_err(|error| self.complain(level.as_str(), error)) else {
+                self.config.record(plan.route, Event::TierFailed);
+                return None;
+            };
+            if body.len() != length {
+                self.config.record(plan.route, Event::Corrupt);
+                return None;
+            }
+            entry.body = body;
+        }
+        if entry.body.try_clone().is_none() && !takes.contains(&Takes::Stream) {
+            return Some(Hit { entry, place, level });
+        }
+        match std::mem::take(&mut entry.body).tee(plan.policy.store.max_body) {
+            Ok((body, copy)) => {
+                self.store_behind(plan, question, entry.with_body(copy), 0..place);
+                entry.body = body;
+            }
+            Err(body) => entry.body = body,
+        }
+        Some(Hit { entry, place, level })
+    }
+}

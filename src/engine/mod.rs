@@ -1,0 +1,192 @@
+//! Floor 3. The walk of one request: read [`Cache::handle`] and [`Cache::walk`] first.
+
+mod config;
+mod fill;
+mod lookup;
+mod plan;
+mod revalidate;
+mod serve;
+
+pub use config::{CacheConfig, CacheConfigBuilder, ConfigError, HotOptions, UNKEYED_HEADERS};
+
+use crate::message::{Ask, RequestView, Response};
+use crate::policy::{Policy, Tiers};
+use crate::runtime::Runtime;
+use crate::semantics::status::{CacheStatus, ForwardReason};
+use crate::stats::Event;
+use crate::tier::Tier;
+#[cfg(feature = "worker")]
+pub(crate) use lookup::SMALL_BODY;
+use lookup::{Found, Hit};
+use plan::{Gate, Plan, Question};
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+/// Where misses go: the handler behind the door, holding the client's request. It is asked at most once.
+pub trait Origin: Send + 'static {
+    /// The handler's own error; it reaches the caller untouched.
+    type Error: Send + 'static;
+
+    /// Answers the request as `ask` wants it put.
+    fn fetch(self, ask: Ask) -> impl Future<Output = Result<Response, Self::Error>> + Send;
+}
+
+/// The cache of one request (on Workers) or one service (natively): the isolate's configuration, the tiers nearest
+/// first, and what the host lends. Cloning shares all of it.
+#[derive(Clone)]
+pub struct Cache {
+    config: CacheConfig,
+    tiers: Arc<[Arc<dyn Tier>]>,
+    runtime: Arc<dyn Runtime>,
+}
+
+/// A request the cache has read and not answered yet.
+#[must_use]
+pub struct Prepared {
+    cache: Cache,
+    plan: Plan,
+}
+
+impl Prepared {
+    /// Answers it from the tiers or from `origin`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Cache::handle`].
+    pub async fn handle<O: Origin>(self, origin: O) -> Result<Response, O::Error> {
+        self.cache.walk(self.plan, origin).await
+    }
+}
+
+/// What becomes of a request: the answer, what is said of it, and what is counted.
+struct Answer {
+    response: Response,
+    status: CacheStatus,
+    event: Event,
+}
+
+impl Cache {
+    /// A cache over `tiers`, asked in this order. Without any every request goes to the origin.
+    #[must_use]
+    pub fn new(config: CacheConfig, tiers: impl Into<Arc<[Arc<dyn Tier>]>>, runtime: Arc<dyn Runtime>) -> Self {
+        Self { config, tiers: tiers.into(), runtime }
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub const fn config(&self) -> &CacheConfig {
+        &self.config
+    }
+
+    /// Answers `request` from the tiers or from `origin`.
+    ///
+    /// # Errors
+    ///
+    /// The origin's error, when it failed and nothing stored may stand in. The cache adds none of its own.
+    pub fn handle<O: Origin>(
+        &self,
+        request: &dyn RequestView,
+        origin: O,
+    ) -> impl Future<Output = Result<Response, O::Error>> + Send + 'static + use<O> {
+        self.prepare(request).handle(origin)
+    }
+
+    /// Reads what there is to know of `request`, for a door whose request moves on into the origin.
+    #[must_use]
+    pub fn prepare(&self, request: &dyn RequestView) -> Prepared {
+        Prepared { cache: self.clone(), plan: Plan::of(&self.config, request) }
+    }
+
+    /// As [`prepare`](Self::prepare), under `policy` instead of the table's.
+    #[must_use]
+    pub fn prepare_under(&self, policy: Arc<Policy>, request: &dyn RequestView) -> Prepared {
+        Prepared { cache: self.clone(), plan: Plan::under(&self.config, policy, request) }
+    }
+
+    async fn walk<O: Origin>(&self, plan: Plan, origin: O) -> Result<Response, O::Error> {
+        let answer = match &plan.gate {
+            Gate::Forward(why) => self.pass(&plan, *why, origin).await,
+            Gate::Lookup(question) => match self.lookup(&plan, question).await {
+                Found::Fresh(hit) => match self.promote(&plan, question, hit).await {
+                    Some(hit) => Ok(self.serve_fresh(&plan, question, hit)),
+                    None => self.ask(&plan, question, ForwardReason::UriMiss, None, origin).await,
+                },
+                Found::Stale(hit) => {
+                    self.refresh_behind(&plan, question, hit.place, origin);
+                    Ok(self.serve_stale(&plan, question, hit, Event::Stale))
+                }
+                Found::Nothing { reason, stand_in } => self.ask(&plan, question, reason, stand_in, origin).await,
+            },
+        };
+        self.exit(&plan, answer)
+    }
+
+    /// The cache steps aside: the request goes to the origin untouched.
+    async fn pass<O: Origin>(&self, plan: &Plan, why: plan::Forward, origin: O) -> Result<Answer, O::Error> {
+        let mut response = origin.fetch(Ask::AsIs).await?;
+        if plan.cacheable_method {
+            self.protect(plan, &mut response, why.personal);
+        }
+        let status = CacheStatus { detail: why.detail, ..CacheStatus::forwarded(why.reason) };
+        Ok(Answer { response, status, event: Event::Bypass })
+    }
+
+    /// Nothing stored will do: asks the origin, fills the tiers behind the response, and lets `stand_in` answer when
+    /// the origin fails (RFC 5861 section 4).
+    async fn ask<O: Origin>(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        reason: ForwardReason,
+        stand_in: Option<Hit>,
+        origin: O,
+    ) -> Result<Answer, O::Error> {
+        let request_time = self.runtime.now();
+        let fetched = origin.fetch(question.ask).await;
+        let now = self.runtime.now();
+        let stand_in = stand_in.filter(|hit| hit.entry.head.freshness.may_serve_on_error(now));
+        match (fetched, stand_in) {
+            (Err(_), Some(hit)) => Ok(self.serve_stale(plan, question, hit, Event::StaleIfError)),
+            (Ok(failed), Some(hit)) if matches!(failed.status, 500 | 502 | 503 | 504) => {
+                let mut answer = self.serve_stale(plan, question, hit, Event::StaleIfError);
+                answer.status.forward_status = Some(failed.status);
+                Ok(answer)
+            }
+            (Err(error), None) => Err(error),
+            (Ok(response), _) => Ok(self.fill(plan, question, reason, response, request_time)),
+        }
+    }
+
+    /// The one exit: counts, stamps and logs.
+    fn exit<E>(&self, plan: &Plan, answer: Result<Answer, E>) -> Result<Response, E> {
+        let event = answer.as_ref().map_or(Event::Error, |answer| answer.event);
+        self.config.record(plan.route, event);
+        if let Some(line) = self.config.due_log_line(self.runtime.now()) {
+            self.runtime.log(&line);
+        }
+        answer.map(|Answer { mut response, status, .. }| {
+            // RFC 9211 section 2: members of caches nearer to the origin stay in front.
+            response.headers.append("cache-status", &status.to_field());
+            response
+        })
+    }
+
+    /// The tiers the policy allows, with their places, nearest first.
+    fn allowed(&self, tiers: Tiers) -> impl DoubleEndedIterator<Item = (usize, &Arc<dyn Tier>)> {
+        self.tiers.iter().enumerate().filter(move |(_, tier)| tiers.contains(tier.level()))
+    }
+
+    fn complain(&self, what: &str, why: &dyn fmt::Display) {
+        if self.config.may_complain(self.runtime.now()) {
+            self.runtime.log(&format!("layercake: {what}: {why}"));
+        }
+    }
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let levels: Vec<_> = self.tiers.iter().map(|tier| tier.level()).collect();
+        f.debug_struct("Cache").field("config", &self.config).field("tiers", &levels).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! Floor 4. The Tower door: [`CacheLayer`] and [`CacheService`].
+//!
+//! ```
+//! # #[cfg(feature = "sim")] {
+//! use layercake::layer::CacheLayer;
+//! use layercake::policy::Level;
+//! use layercake::sim::SimRuntime;
+//! use layercake::tier::{MemoryTier, Tier};
+//! use layercake::{Cache, CacheConfig, Policy, SchemaVersion};
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//! use tower::{Layer, ServiceExt, service_fn};
+//!
+//! let config = CacheConfig::new("shop", SchemaVersion(1))
+//!     .route("/hello", Policy::ttl(Duration::from_secs(60)))
+//!     .build()
+//!     .expect("the table is right");
+//! let memory: Arc<dyn Tier> = Arc::new(MemoryTier::new(Level::L1, 1 << 20));
+//! let runtime = SimRuntime::new();
+//! let cache = Cache::new(config, [memory], Arc::new(runtime.clone()));
+//!
+//! let hello = service_fn(|_: http::Request<()>| async {
+//!     Ok::<_, std::convert::Infallible>(http::Response::new(layercake::Body::from("hello")))
+//! });
+//! let service = CacheLayer::new(cache).layer(hello);
+//! for expected in ["layercake; fwd=uri-miss; ttl=60; stored", "layercake; hit; ttl=60; detail=l1"] {
+//!     let request = http::Request::get("https://shop.example/hello").body(()).unwrap();
+//!     let response = runtime.run(service.clone().oneshot(request)).unwrap();
+//!     assert_eq!(response.headers()["cache-status"], expected);
+//! }
+//! # }
+//! ```
+//!
+//! # Where to put it
+//!
+//! Around a whole router (`CacheLayer::new(cache).layer(router)`) the route table decides. As an axum `route_layer`, with
+//! [`CacheLayer::policy`], it caches the routes it is put on under a policy of its own. A request that has passed one
+//! such door is let through by the next.
+
+mod service;
+
+pub use service::{CacheService, ResponseFuture};
+
+use crate::engine::Cache;
+use crate::policy::Policy;
+use std::sync::Arc;
+
+/// Marks a request that a door has taken in hand.
+#[derive(Clone, Copy, Debug)]
+struct Handled;
+
+/// Wraps services with a [`Cache`].
+#[derive(Clone, Debug)]
+pub struct CacheLayer {
+    cache: Cache,
+    policy: Option<Arc<Policy>>,
+}
+
+impl CacheLayer {
+    /// A layer that answers by the route table of `cache`.
+    #[must_use]
+    pub const fn new(cache: Cache) -> Self {
+        Self { cache, policy: None }
+    }
+
+    /// Answers everything under `policy` instead, for a layer put on particular routes. Counted under the route of the
+    /// table that has the path, else under the fallback.
+    ///
+    /// # Errors
+    ///
+    /// When a setting of the policy cannot be meant.
+    pub fn policy(mut self, policy: Policy) -> Result<Self, crate::ConfigError> {
+        if let Some(problem) = policy.problem() {
+            return Err(crate::ConfigError::Policy {
+                rule: 1,
+                pattern: "(layer)".to_owned(),
+                field: problem.field,
+                value: problem.value.clone(),
+                expected: problem.expected,
+            });
+        }
+        self.policy = Some(Arc::new(policy));
+        Ok(self)
+    }
+}
+
+impl<S> tower_layer::Layer<S> for CacheLayer {
+    type Service = CacheService<S>;
+
+    fn layer(&self, inner: S) -> CacheService<S> {
+        CacheService::new(inner, self.cache.clone(), self.policy.clone())
+    }
+}

@@ -1,0 +1,233 @@
+use super::Handled;
+use crate::body::Body;
+use crate::engine::{Cache, Origin};
+use crate::message::{Ask, CONDITIONAL_FIELDS, HeaderFields, Hide, RequestView, Response};
+use crate::policy::Policy;
+use crate::semantics::Fields;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{HeaderMap, Method, request::Parts};
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tower_service::Service;
+
+/// A service behind a [`Cache`]. Its error is the inner service's: the cache adds none.
+#[derive(Clone, Debug)]
+pub struct CacheService<S> {
+    inner: S,
+    cache: Cache,
+    policy: Option<Arc<Policy>>,
+}
+
+impl<S> CacheService<S> {
+    pub(super) const fn new(inner: S, cache: Cache, policy: Option<Arc<Policy>>) -> Self {
+        Self { inner, cache, policy }
+    }
+}
+
+impl<S, B, R> Service<http::Request<B>> for CacheService<S>
+where
+    S: Service<http::Request<B>, Response = http::Response<R>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Send + 'static,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: fmt::Display,
+{
+    type Response = http::Response<Body>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: http::Request<B>) -> Self::Future {
+        // The instance that was polled ready is the one to call.
+        let fresh = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, fresh);
+        if request.extensions().get::<Handled>().is_some() {
+            let answer = Inner { inner, request }.call();
+            return ResponseFuture(Box::pin(async move { answer.await.map(|response| response.map(Body::stream)) }));
+        }
+        request.extensions_mut().insert(Handled);
+        let (parts, body) = request.into_parts();
+        let view = View::of(&parts);
+        let prepared = match &self.policy {
+            Some(policy) => self.cache.prepare_under(Arc::clone(policy), &view),
+            None => self.cache.prepare(&view),
+        };
+        let origin = Inner { inner, request: http::Request::from_parts(parts, body) };
+        ResponseFuture(Box::pin(async move { prepared.handle(origin).await.map(to_http) }))
+    }
+}
+
+/// The answer on its way.
+pub struct ResponseFuture<E>(BoxFuture<'static, Result<http::Response<Body>, E>>);
+
+impl<E> fmt::Debug for ResponseFuture<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ResponseFuture")
+    }
+}
+
+impl<E> Future for ResponseFuture<E> {
+    type Output = Result<http::Response<Body>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+/// The inner service, ready, with the client's request.
+struct Inner<S, B> {
+    inner: S,
+    request: http::Request<B>,
+}
+
+impl<S, B, R> Inner<S, B>
+where
+    S: Service<http::Request<B>, Response = http::Response<R>>,
+{
+    fn call(mut self) -> S::Future {
+        self.inner.call(self.request)
+    }
+}
+
+impl<S, B, R> Origin for Inner<S, B>
+where
+    S: Service<http::Request<B>, Response = http::Response<R>> + Send + 'static,
+    S::Future: Send,
+    S::Error: Send + 'static,
+    B: Send + 'static,
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: fmt::Display,
+{
+    type Error = S::Error;
+
+    fn fetch(mut self, ask: Ask) -> impl Future<Output = Result<Response, S::Error>> + Send {
+        if let Ask::Whole { hide } = ask {
+            mask(&mut self.request, hide);
+        }
+        let answer = self.call();
+        async move { answer.await.map(from_http) }
+    }
+}
+
+/// Makes the request an unconditional GET for the whole, without what `hide` names. Extensions stay, because routers
+/// keep their matches there; only what Workers knows of the client (`worker::Cf`) goes with the identity.
+fn mask<B>(request: &mut http::Request<B>, hide: Hide) {
+    *request.method_mut() = Method::GET;
+    let hidden: &[&str] = match hide {
+        Hide::Nothing => &[],
+        Hide::Cookies => &["cookie"],
+        Hide::Identity => &["cookie", "authorization"],
+    };
+    for name in CONDITIONAL_FIELDS.iter().chain(hidden) {
+        request.headers_mut().remove(*name);
+    }
+    #[cfg(feature = "worker")]
+    if hide == Hide::Identity {
+        request.extensions_mut().remove::<worker::Cf>();
+    }
+}
+
+/// The inner response's extensions travel beside it.
+fn from_http<R>(response: http::Response<R>) -> Response
+where
+    R: http_body::Body<Data = Bytes> + Send + 'static,
+    R::Error: fmt::Display,
+{
+    let (parts, body) = response.into_parts();
+    let mut body = Some(body);
+    // A body that is ours already stays what it is.
+    let body = match (&mut body as &mut dyn Any).downcast_mut::<Option<Body>>() {
+        Some(ours) => ours.take().unwrap_or_default(),
+        None => body.map(Body::stream).unwrap_or_default(),
+    };
+    Response {
+        status: parts.status.as_u16(),
+        headers: Box::new(parts.headers),
+        body,
+        luggage: Some(Box::new(parts.extensions)),
+    }
+}
+
+fn to_http(response: Response) -> http::Response<Body> {
+    let Response { status, headers, body, luggage } = response;
+    let mut out = http::Response::new(body);
+    *out.status_mut() = http::StatusCode::from_u16(status).unwrap_or_default();
+    *out.headers_mut() = native(headers);
+    if let Some(extensions) = luggage.and_then(|luggage| luggage.downcast().ok()) {
+        *out.extensions_mut() = *extensions;
+    }
+    out
+}
+
+/// The fields as a `HeaderMap`, whatever tier they come from.
+fn native(headers: Box<dyn HeaderFields>) -> HeaderMap {
+    if !(headers.as_ref() as &dyn Any).is::<HeaderMap>() {
+        let mut map = HeaderMap::new();
+        headers.for_each(&mut |name, value| {
+            if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::from_bytes(value)) {
+                map.append(name, value);
+            }
+        });
+        return map;
+    }
+    headers.into_any().downcast().map(|map| *map).unwrap_or_default()
+}
+
+/// The view of an `http` request.
+struct View<'a> {
+    parts: &'a Parts,
+    authority: Cow<'a, str>,
+}
+
+impl<'a> View<'a> {
+    fn of(parts: &'a Parts) -> Self {
+        let authority = match parts.uri.authority() {
+            Some(authority) => Cow::Borrowed(authority.as_str()),
+            // RFC 9112 section 3.3: in origin form the authority is in Host.
+            None => parts.headers.get("host").map_or(Cow::Borrowed(""), |h| String::from_utf8_lossy(h.as_bytes())),
+        };
+        Self { parts, authority }
+    }
+}
+
+impl Fields for View<'_> {
+    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.parts.headers.field(name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.parts.headers.contains_key(name)
+    }
+}
+
+impl RequestView for View<'_> {
+    fn method(&self) -> &str {
+        self.parts.method.as_str()
+    }
+
+    fn scheme(&self) -> &str {
+        self.parts.uri.scheme_str().unwrap_or("http")
+    }
+
+    fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    fn path(&self) -> &str {
+        self.parts.uri.path()
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.parts.uri.query()
+    }
+}

@@ -1,0 +1,145 @@
+//! Floor 1. Requests and responses as the engine sees them: views of what the door holds.
+
+use crate::body::Body;
+use crate::semantics::Fields;
+use std::any::Any;
+use std::borrow::Cow;
+use std::fmt;
+
+/// What the engine reads of a request. Each door gives its own view; nothing is converted up front.
+pub trait RequestView: Fields {
+    /// The method, upper case as sent.
+    fn method(&self) -> &str;
+    /// `http` or `https`, lower case.
+    fn scheme(&self) -> &str;
+    /// Host and port as sent.
+    fn authority(&self) -> &str;
+    /// The path, percent-encoded as sent; begins with `/`.
+    fn path(&self) -> &str;
+    /// The query without its `?`; `None` when the target has none.
+    fn query(&self) -> Option<&str>;
+}
+
+/// The header fields of a response, wherever they live.
+pub trait HeaderFields: Fields + Any + Send {
+    /// Replaces all lines of `name` by one.
+    fn set(&mut self, name: &str, value: &str);
+    /// Adds a line behind those there are.
+    fn append(&mut self, name: &str, value: &str);
+    /// Removes all lines of `name`.
+    fn remove(&mut self, name: &str);
+    /// Calls `visit` with each line, in order, names in lower case.
+    fn for_each(&self, visit: &mut dyn FnMut(&str, &[u8]));
+    /// An independent copy.
+    fn boxed_clone(&self) -> Box<dyn HeaderFields>;
+    /// For the host's own door, to take back what it put in.
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
+}
+
+impl Fields for Box<dyn HeaderFields> {
+    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        self.as_ref().field(name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.as_ref().has(name)
+    }
+}
+
+impl Fields for http::HeaderMap {
+    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        let mut lines = self.get_all(name).iter();
+        let first = lines.next()?.as_bytes();
+        let mut joined = Cow::Borrowed(first);
+        for line in lines {
+            let all = joined.to_mut();
+            all.extend_from_slice(b", ");
+            all.extend_from_slice(line.as_bytes());
+        }
+        Some(joined)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.contains_key(name)
+    }
+}
+
+impl HeaderFields for http::HeaderMap {
+    fn set(&mut self, name: &str, value: &str) {
+        if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::try_from(value)) {
+            self.insert(name, value);
+        }
+    }
+
+    fn append(&mut self, name: &str, value: &str) {
+        if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::try_from(value)) {
+            Self::append(self, name, value);
+        }
+    }
+
+    fn remove(&mut self, name: &str) {
+        Self::remove(self, name);
+    }
+
+    fn for_each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        for (name, value) in self {
+            visit(name.as_str(), value.as_bytes());
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn HeaderFields> {
+        Box::new(self.clone())
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
+/// A response on its way through the engine.
+pub struct Response {
+    /// The status code.
+    pub status: u16,
+    /// The header fields.
+    pub headers: Box<dyn HeaderFields>,
+    /// The body.
+    pub body: Body,
+    /// What else the door found on the origin's response (extensions, a WebSocket); it comes back with that
+    /// response and is never stored.
+    pub luggage: Option<Box<dyn Any + Send>>,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response").field("status", &self.status).field("body", &self.body).finish_non_exhaustive()
+    }
+}
+
+/// What the origin is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// The client's request as it is.
+    AsIs,
+    /// A whole answer that can be stored: the method becomes GET; conditions and `Range` are taken off, and so is
+    /// what `hide` names.
+    Whole {
+        /// What the handler does not get to see.
+        hide: Hide,
+    },
+}
+
+/// What is masked from the handler's request, so that its answer cannot depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hide {
+    /// Nothing: the response decides whether it may be stored, by RFC 9111 alone.
+    Nothing,
+    /// The `Cookie` field, which holds only harmless cookies here.
+    Cookies,
+    /// Everything that tells one visitor from another: `Cookie`, `Authorization` and the platform's `request.cf`.
+    Identity,
+}
+
+/// The request fields that make an answer partial or conditional, taken off when a whole answer is wanted
+/// (RFC 9110 sections 13.1 and 14.2).
+pub const CONDITIONAL_FIELDS: [&str; 6] =
+    ["if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range", "range"];

@@ -1,0 +1,272 @@
+use super::{Takes, Tier, TierError};
+use crate::entry::StoredResponse;
+use crate::policy::{CacheKey, Level, key::KeyName};
+use crate::semantics::freshness::Timestamp;
+use futures::future::{BoxFuture, ready};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// A tier in memory, bounded by bytes; the entry not used for the longest time gives way.
+///
+/// Natively it is the ordinary tier. On Workers it is the hot tier: bodies are JavaScript buffers there, shared by all
+/// answers, and [`max_stay`](Self::max_stay) bounds how long an entry may outlive an invalidation made elsewhere.
+///
+/// ```
+/// use layercake::policy::Level;
+/// use layercake::tier::MemoryTier;
+/// use std::time::Duration;
+///
+/// let tier = MemoryTier::new(Level::L1, 64 << 20);
+/// let hot = MemoryTier::new(Level::Hot, 2 << 20).max_entry(64 << 10).max_stay(Duration::from_secs(5));
+/// # let _ = (tier, hot);
+/// ```
+pub struct MemoryTier {
+    level: Level,
+    budget: u64,
+    max_entry: u64,
+    max_stay: Option<Duration>,
+    shelf: Mutex<Shelf>,
+}
+
+/// What an entry is taken to weigh beside its body and header fields: head and bookkeeping.
+const OVERHEAD: u64 = 512;
+
+impl MemoryTier {
+    /// A tier that keeps at most `budget` bytes, each entry counted with its header fields and 512 bytes on top of its body.
+    #[must_use]
+    pub fn new(level: Level, budget: u64) -> Self {
+        Self { level, budget, max_entry: budget / 4, max_stay: None, shelf: Mutex::default() }
+    }
+
+    /// The largest body taken, in bytes. Default: a quarter of the budget.
+    #[must_use]
+    pub const fn max_entry(mut self, bytes: u64) -> Self {
+        self.max_entry = bytes;
+        self
+    }
+
+    /// How long an entry stays at most, however fresh. Default: as long as its retention.
+    #[must_use]
+    pub const fn max_stay(mut self, stay: Duration) -> Self {
+        self.max_stay = Some(stay);
+        self
+    }
+
+    /// Bytes in use.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.shelf().used
+    }
+
+    /// Entries held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.shelf().slots.len()
+    }
+
+    /// Whether it holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Forgets everything.
+    pub fn clear(&self) {
+        *self.shelf() = Shelf::default();
+    }
+
+    /// A panic elsewhere leaves the shelf as it was between two whole operations.
+    fn shelf(&self) -> MutexGuard<'_, Shelf> {
+        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Tier for MemoryTier {
+    fn level(&self) -> Level {
+        self.level
+    }
+
+    fn takes(&self, length: Option<u64>) -> Takes {
+        match length {
+            Some(length) if length > self.max_entry => Takes::Nothing,
+            // The hot tier is for answers known to be small.
+            None if self.level == Level::Hot => Takes::Nothing,
+            _ => Takes::Buffer,
+        }
+    }
+
+    fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>> {
+        Box::pin(ready(Ok(self.shelf().get(key.name(), now))))
+    }
+
+    fn put<'a>(&'a self, key: &'a CacheKey, entry: StoredResponse, now: Timestamp) -> BoxFuture<'a, Result<(), TierError>> {
+        let retention = entry.head.freshness.retention_left(now);
+        let stay = self.max_stay.map_or(retention, |stay| stay.min(retention));
+        let weight = entry.body.len().filter(|length| *length <= self.max_entry).map(|length| {
+            let mut weight = length + OVERHEAD;
+            entry.headers.for_each(&mut |name, value| weight += (name.len() + value.len()) as u64);
+            weight
+        });
+        Box::pin(ready(match weight {
+            Some(weight) if entry.body.try_clone().is_some() => {
+                let slot = Slot { entry, weight, until: now.plus(stay), last_use: 0 };
+                self.shelf().put(key.name(), slot, self.budget);
+                Ok(())
+            }
+            _ => Err(TierError::Refused("the memory tier takes buffers up to its limit".to_owned())),
+        }))
+    }
+
+    fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
+        self.shelf().remove(&key.name());
+        Box::pin(ready(Ok(())))
+    }
+}
+
+/// Entries by name, and a line of uses, oldest first. A use whose tick is no longer its entry's last is void; the line is
+/// swept when void uses outnumber the entries.
+#[derive(Default)]
+struct Shelf {
+    slots: HashMap<KeyName, Slot>,
+    uses: VecDeque<(u64, KeyName)>,
+    used: u64,
+    tick: u64,
+}
+
+struct Slot {
+    entry: StoredResponse,
+    weight: u64,
+    until: Timestamp,
+    last_use: u64,
+}
+
+impl Shelf {
+    fn get(&mut self, name: KeyName, now: Timestamp) -> Option<StoredResponse> {
+        if self.slots.get(&name)?.until <= now {
+            self.remove(&name);
+            return None;
+        }
+        let tick = self.note_use(name);
+        let slot = self.slots.get_mut(&name)?;
+        slot.last_use = tick;
+        slot.entry.try_clone()
+    }
+
+    fn put(&mut self, name: KeyName, mut slot: Slot, budget: u64) {
+        self.remove(&name);
+        slot.last_use = self.note_use(name);
+        self.used += slot.weight;
+        self.slots.insert(name, slot);
+        while self.used > budget {
+            let Some((tick, oldest)) = self.uses.pop_front() else { break };
+            if self.slots.get(&oldest).is_some_and(|slot| slot.last_use == tick) {
+                self.remove(&oldest);
+            }
+        }
+    }
+
+    fn note_use(&mut self, name: KeyName) -> u64 {
+        if self.uses.len() > 2 * self.slots.len() + 16 {
+            let slots = &self.slots;
+            self.uses.retain(|(tick, name)| slots.get(name).is_some_and(|slot| slot.last_use == *tick));
+        }
+        self.tick += 1;
+        self.uses.push_back((self.tick, name));
+        self.tick
+    }
+
+    fn remove(&mut self, name: &KeyName) {
+        if let Some(slot) = self.slots.remove(name) {
+            self.used -= slot.weight;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::Head;
+    use crate::semantics::freshness::Freshness;
+    use futures::FutureExt;
+    use std::sync::Arc;
+
+    const START: Timestamp = Timestamp::from_secs(1000);
+
+    fn entry(body: &'static str, lifetime: u64) -> StoredResponse {
+        let freshness = Freshness {
+            born: START,
+            lifetime: Duration::from_secs(lifetime),
+            stale_while_revalidate: Duration::ZERO,
+            stale_if_error: Duration::ZERO,
+        };
+        let head = Head {
+            key_check: [0; 12],
+            status: 200,
+            freshness,
+            received: START,
+            shared: false,
+            length: Some(body.len() as u64),
+            epoch: 0,
+            tags: Vec::new(),
+            selecting: Vec::new(),
+        };
+        StoredResponse { head: Arc::new(head), headers: Box::new(http::HeaderMap::new()), body: body.into() }
+    }
+
+    fn key(n: u32) -> CacheKey {
+        CacheKey::for_tests(n)
+    }
+
+    fn put(tier: &MemoryTier, n: u32, body: &'static str) -> Result<(), TierError> {
+        tier.put(&key(n), entry(body, 60), START).now_or_never().unwrap()
+    }
+
+    fn holds(tier: &MemoryTier, n: u32, at: u64) -> bool {
+        tier.get(&key(n), START.plus(Duration::from_secs(at))).now_or_never().unwrap().unwrap().is_some()
+    }
+
+    #[test]
+    fn the_least_recently_used_entry_gives_way() {
+        let tier = MemoryTier::new(Level::L1, 2 * (OVERHEAD + 4)).max_entry(10);
+        put(&tier, 1, "aaaa").unwrap();
+        put(&tier, 2, "bbbb").unwrap();
+        assert!(holds(&tier, 1, 0));
+        put(&tier, 3, "cccc").unwrap();
+        assert!(holds(&tier, 1, 0) && !holds(&tier, 2, 0) && holds(&tier, 3, 0));
+        put(&tier, 3, "d").unwrap();
+        assert_eq!((tier.len(), tier.used()), (2, 2 * OVERHEAD + 5));
+        tier.delete(&key(1)).now_or_never().unwrap().unwrap();
+        tier.delete(&key(3)).now_or_never().unwrap().unwrap();
+        assert_eq!((tier.is_empty(), tier.used()), (true, 0));
+    }
+
+    #[test]
+    fn entries_leave_when_their_time_is_up() {
+        let tier = MemoryTier::new(Level::L1, 10_000);
+        put(&tier, 1, "a").unwrap();
+        assert!(holds(&tier, 1, 59) && !holds(&tier, 1, 60));
+        let hot = MemoryTier::new(Level::Hot, 10_000).max_stay(Duration::from_secs(5));
+        put(&hot, 1, "a").unwrap();
+        assert!(holds(&hot, 1, 4) && !holds(&hot, 1, 5));
+        assert_eq!(hot.used(), 0);
+    }
+
+    #[test]
+    fn the_line_of_uses_stays_short() {
+        let tier = MemoryTier::new(Level::L1, 10_000);
+        put(&tier, 1, "a").unwrap();
+        for _ in 0..1000 {
+            assert!(holds(&tier, 1, 0));
+        }
+        assert!(tier.shelf().uses.len() < 25);
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused() {
+        let tier = MemoryTier::new(Level::L1, 10_000).max_entry(3);
+        assert!(matches!(put(&tier, 1, "aaaa"), Err(TierError::Refused(_))));
+        assert_eq!(tier.takes(Some(4)), Takes::Nothing);
+        assert_eq!(tier.takes(None), Takes::Buffer);
+    }
+}

@@ -1,0 +1,66 @@
+//! Floor 2. A tier: a place that keeps stored responses.
+//!
+//! A tier is free to forget. What it must not do is answer with something else than was put under the key; the engine
+//! checks the entry's [`key_check`](crate::entry::Head::key_check) all the same. A tier that fails, or takes longer than its
+//! [`timeout`](Tier::timeout), is treated as a missing one.
+
+mod memory;
+
+pub use memory::MemoryTier;
+
+use crate::entry::StoredResponse;
+use crate::policy::{CacheKey, Level};
+use crate::semantics::freshness::Timestamp;
+use futures::future::BoxFuture;
+use std::time::Duration;
+
+/// What a tier makes of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Takes {
+    /// It can take a stream.
+    Stream,
+    /// It needs the body as a shared buffer.
+    Buffer,
+    /// It does not take such a body at all.
+    Nothing,
+}
+
+/// Why a tier did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TierError {
+    /// The store failed.
+    #[error("{0}")]
+    Failed(String),
+    /// The stored bytes are not an entry of this crate, or of another version, or cut short.
+    #[error("the entry cannot be read: {0}")]
+    Corrupt(String),
+    /// The entry is not one the store can keep.
+    #[error("the entry was refused: {0}")]
+    Refused(String),
+}
+
+/// A place that keeps stored responses.
+pub trait Tier: Send + Sync {
+    /// Where it stands.
+    fn level(&self) -> Level;
+
+    /// What it makes of a body of this length (`None`: unknown).
+    fn takes(&self, length: Option<u64>) -> Takes;
+
+    /// How long the engine waits for [`get`](Self::get). Default: no limit, for tiers that cannot hang.
+    fn timeout(&self) -> Option<Duration> {
+        None
+    }
+
+    /// The entry under `key`, if there is one. It may be stale: the engine decides.
+    fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>>;
+
+    /// Keeps `entry` for what is left of its [retention](crate::semantics::freshness::Freshness::retention) at `now`, in
+    /// place of what was there. Returns once it is committed; an entry whose body breaks off, or is not of the length its
+    /// head says, must not be.
+    fn put<'a>(&'a self, key: &'a CacheKey, entry: StoredResponse, now: Timestamp) -> BoxFuture<'a, Result<(), TierError>>;
+
+    /// Forgets the entry under `key`.
+    fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>>;
+}

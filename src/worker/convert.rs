@@ -1,0 +1,298 @@
+//! Between `worker` types and the engine's views, without turning header fields or bodies into anything else.
+
+use super::body::{Coding, JsBuffer, JsStream};
+use super::js;
+use crate::body::{Body, HostBody as _};
+use crate::message::{CONDITIONAL_FIELDS, HeaderFields, Hide, RequestView, Response};
+use crate::semantics::Fields;
+use js_sys::{Array, Uint8Array};
+use std::any::Any;
+use std::borrow::Cow;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Headers, RequestInit, RequestRedirect, ResponseInit};
+use worker::send::SendWrapper;
+use worker::{EncodeBody, ResponseBody, ResponseBuilder};
+
+/// The view of a `worker::Request`: header fields are asked of JavaScript by name, when a rule wants them.
+pub(super) struct View {
+    method: String,
+    url: String,
+    /// Where the authority begins, the path begins, and the path ends.
+    at: [usize; 3],
+    headers: Headers,
+}
+
+impl View {
+    pub(super) fn of(request: &worker::Request) -> Self {
+        let mut url = request.inner().url();
+        if let Some(fragment) = url.find('#') {
+            url.truncate(fragment);
+        }
+        let authority = url.find("://").map_or(0, |i| i + 3);
+        let path = url[authority..].find(['/', '?']).map_or(url.len(), |i| authority + i);
+        let end = url[path..].find('?').map_or(url.len(), |i| path + i);
+        Self { method: request.inner().method(), url, at: [authority, path, end], headers: request.inner().headers() }
+    }
+}
+
+impl Fields for View {
+    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        read(&self.headers, name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.headers.has(name).unwrap_or(false)
+    }
+}
+
+impl RequestView for View {
+    fn method(&self) -> &str {
+        &self.method
+    }
+
+    fn scheme(&self) -> &str {
+        &self.url[..self.at[0].saturating_sub(3)]
+    }
+
+    fn authority(&self) -> &str {
+        &self.url[self.at[0]..self.at[1]]
+    }
+
+    fn path(&self) -> &str {
+        match &self.url[self.at[1]..self.at[2]] {
+            "" => "/",
+            path => path,
+        }
+    }
+
+    fn query(&self) -> Option<&str> {
+        self.url.get(self.at[2] + 1..)
+    }
+}
+
+fn read(headers: &Headers, name: &str) -> Option<Cow<'static, [u8]>> {
+    headers.get(name).ok().flatten().map(|value| Cow::Owned(value.into_bytes()))
+}
+
+/// The property that tells an inner door that an outer one has handled the request.
+const HANDLED: &str = "layercakeHandled";
+
+pub(super) fn is_handled(request: &web_sys::Request) -> bool {
+    js::get(request, HANDLED).is_truthy()
+}
+
+pub(super) fn mark_handled(request: &web_sys::Request) {
+    js::set(request, HANDLED, &JsValue::TRUE);
+}
+
+/// The request as the handler of a cached route sees it: an unconditional GET for the whole, without what `hide` names.
+pub(super) fn masked(request: worker::Request, hide: Hide) -> worker::Result<worker::Request> {
+    let inner = request.inner();
+    let headers = inner.headers();
+    let hidden: &[&str] = match hide {
+        Hide::Nothing => &[],
+        Hide::Cookies => &["cookie"],
+        Hide::Identity => &["cookie", "authorization"],
+    };
+    let off = |name: &&&str| headers.has(name).unwrap_or(false);
+    let off: Vec<&str> = CONDITIONAL_FIELDS.iter().chain(hidden).filter(off).copied().collect();
+    let get = inner.method() == "GET";
+    if get && off.is_empty() && hide != Hide::Identity {
+        return Ok(request);
+    }
+    let headers = Headers::new_with_headers(&headers)?;
+    for name in off {
+        headers.delete(name)?;
+    }
+    let init = RequestInit::new();
+    init.set_method("GET");
+    init.set_headers(&headers);
+    init.set_redirect(RequestRedirect::Manual);
+    let rebuilt = if hide == Hide::Identity {
+        // Made from the URL alone, it has no `cf`.
+        web_sys::Request::new_with_str_and_init(&inner.url(), &init)?
+    } else {
+        web_sys::Request::new_with_request_and_init(inner, &init)?
+    };
+    mark_handled(&rebuilt);
+    Ok(rebuilt.into())
+}
+
+/// Header fields in JavaScript.
+pub(super) struct JsHeaders(pub(super) SendWrapper<Headers>);
+
+impl JsHeaders {
+    pub(super) fn boxed(headers: Headers) -> Box<dyn HeaderFields> {
+        Box::new(Self(SendWrapper(headers)))
+    }
+
+    /// Changes the fields; those of a fetched response are immutable and are copied first.
+    fn change(&mut self, change: impl Fn(&Headers) -> Result<(), JsValue>) {
+        if change(&self.0).is_err() {
+            if let Ok(copy) = Headers::new_with_headers(&self.0) {
+                // A value that JavaScript refuses even so is left out.
+                let _ = change(&copy);
+                self.0 = SendWrapper(copy);
+            }
+        }
+    }
+}
+
+impl Fields for JsHeaders {
+    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        read(&self.0, name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.has(name).unwrap_or(false)
+    }
+}
+
+impl HeaderFields for JsHeaders {
+    fn set(&mut self, name: &str, value: &str) {
+        self.change(|headers| headers.set(name, value));
+    }
+
+    fn append(&mut self, name: &str, value: &str) {
+        self.change(|headers| headers.append(name, value));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.change(|headers| headers.delete(name));
+    }
+
+    fn for_each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        for line in self.0.entries().into_iter().flatten() {
+            let line: Array = line.unchecked_into();
+            if let (Some(name), Some(value)) = (line.get(0).as_string(), line.get(1).as_string()) {
+                visit(&name, value.as_bytes());
+            }
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn HeaderFields> {
+        Self::boxed(Headers::new_with_headers(&self.0).unwrap_or_else(|_| self.0.0.clone()))
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
+/// What a handler's response holds beside status, fields and body: WebSocket, `cf`, how the body is encoded.
+type Luggage = SendWrapper<ResponseBuilder>;
+
+/// The handler's response for the engine. Bytes become one JavaScript buffer that every tier shares.
+pub(super) fn from_worker(response: worker::Response) -> worker::Result<Response> {
+    let (status, headers) = (response.status_code(), response.headers().0.clone());
+    let coding = match response.encode_body() {
+        EncodeBody::Automatic if is_coded_by_runtime(&headers) => Coding::Pending,
+        _ => Coding::Applied,
+    };
+    let (builder, body) = response.into_parts();
+    let body = match body {
+        ResponseBody::Empty => Body::empty(),
+        ResponseBody::Body(bytes) => JsBuffer::body(Uint8Array::from(bytes.as_slice()), coding),
+        ResponseBody::Stream(stream) => JsStream::body(stream, coding),
+    };
+    Ok(Response { status, headers: JsHeaders::boxed(headers), body, luggage: Some(Box::new(SendWrapper(builder))) })
+}
+
+/// Whether `Content-Encoding` names a coding that the runtime applies to a body on its way out, and takes off a fetched
+/// body that is read.
+fn is_coded_by_runtime(headers: &Headers) -> bool {
+    let coding = headers.get("content-encoding").ok().flatten();
+    coding.is_some_and(|coding| coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("br"))
+}
+
+/// The engine's response for the runtime.
+pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
+    let Response { status, headers, body, luggage } = response;
+    let headers = match headers.into_any().downcast::<JsHeaders>() {
+        Ok(headers) => headers.0.0,
+        Err(_) => return Err(worker::Error::RustError("layercake: a response with foreign header fields".to_owned())),
+    };
+    let (mut null, mut coding, mut buffer, mut stream) = (true, Coding::Pending, None, None);
+    match body.into_host::<JsBuffer>() {
+        Ok(found) => (null, coding, buffer) = (false, found.coding, Some(found.bytes.0)),
+        Err(body) => {
+            if let Ok(mut found) = body.into_host::<JsStream>() {
+                coding = if found.coding_pending() { Coding::Pending } else { Coding::Applied };
+                stream = found.take();
+                null = stream.is_none();
+            }
+        }
+    }
+    let init = match luggage.and_then(|luggage| luggage.downcast::<Luggage>().ok()) {
+        Some(builder) => ResponseInit::from(builder.0.with_status(status).with_headers(worker::Headers(headers))),
+        None => {
+            let init = ResponseInit::new();
+            init.set_status(status);
+            if coding == Coding::Applied && headers.has("content-encoding").unwrap_or(false) {
+                js::set(&init, "encodeBody", &JsValue::from_str("manual"));
+            }
+            init.set_headers(&headers);
+            init
+        }
+    };
+    // Fetch standard: these statuses take no body, and a constructor given one throws.
+    null |= matches!(status, 101 | 204 | 205 | 304);
+    let response = match (buffer, stream) {
+        _ if null => web_sys::Response::new_with_opt_str_and_init(None, &init),
+        (Some(bytes), _) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init),
+        (None, stream) => web_sys::Response::new_with_opt_readable_stream_and_init(stream.as_ref(), &init),
+    };
+    Ok(response?)
+}
+
+/// The exit of the Tower door on Workers: hands the runtime a body that never left JavaScript as it is, and streams
+/// any other through. Other ways out copy every chunk.
+///
+/// # Errors
+///
+/// When a field cannot be expressed in JavaScript.
+pub fn into_response(response: http::Response<Body>) -> worker::Result<web_sys::Response> {
+    let (parts, body) = response.into_parts();
+    let headers = Headers::new()?;
+    for (name, value) in &parts.headers {
+        headers.append(name.as_str(), &String::from_utf8_lossy(value.as_bytes()))?;
+    }
+    let body = match body.as_bytes() {
+        Some(bytes) => JsBuffer::body(Uint8Array::from(bytes.as_ref()), Coding::Applied),
+        None => body,
+    };
+    let body = match body.into_host::<JsBuffer>() {
+        Ok(buffer) => Body::host(buffer),
+        Err(body) => match body.into_host::<JsStream>() {
+            Ok(stream) => Body::host(stream),
+            Err(body) => {
+                let response = worker::Response::from_stream(Chunks(body))?;
+                let stream = match response.into_parts().1 {
+                    ResponseBody::Stream(stream) => JsStream::body(stream, Coding::Applied),
+                    _ => Body::empty(),
+                };
+                stream
+            }
+        },
+    };
+    to_web(Response { status: parts.status.as_u16(), headers: JsHeaders::boxed(headers), body, luggage: None })
+}
+
+/// A native body as a stream of chunks.
+struct Chunks(Body);
+
+impl futures::Stream for Chunks {
+    type Item = worker::Result<Vec<u8>>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        use http_body::Body as _;
+        let frame = std::task::ready!(std::pin::Pin::new(&mut self.0).poll_frame(cx));
+        std::task::Poll::Ready(frame.map(|frame| match frame {
+            Ok(frame) => Ok(frame.into_data().map(|data| data.to_vec()).unwrap_or_default()),
+            Err(error) => Err(worker::Error::RustError(error.to_string())),
+        }))
+    }
+}

@@ -1,0 +1,210 @@
+//! L1: the edge Cache API.
+//!
+//! An entry is a plain 200 with a long `max-age` of its own, because the Cache API knows nothing of stale windows, drops most
+//! statuses, and reads meaning into fields. What it would act on is moved into the head, which rides in one private
+//! field; the other fields stay where they are, and are never copied into Rust.
+
+use super::body::{JsBuffer, JsStream};
+use super::convert::JsHeaders;
+use super::js;
+use crate::body::Body;
+use crate::entry::{StoredResponse, wire};
+use crate::message::HeaderFields;
+use crate::policy::{CacheKey, Level};
+use crate::semantics::freshness::Timestamp;
+use crate::tier::{Takes, Tier, TierError};
+use futures::future::BoxFuture;
+use js_sys::futures::JsFuture;
+use std::sync::Arc;
+use std::time::Duration;
+use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Headers, ResponseInit};
+use worker::send::SendFuture;
+
+/// The private field an entry's head rides in.
+const HEAD: &str = "x-layercake";
+
+/// The fields that the Cache API acts on or overwrites; they travel in the head. Content codings too: what the local
+/// simulator and the runtime make of them on a hit differs.
+const DISPLACED: [&str; 11] = [
+    "cache-control",
+    "cdn-cache-control",
+    "cloudflare-cdn-cache-control",
+    "expires",
+    "pragma",
+    "date",
+    "vary",
+    "set-cookie",
+    "content-encoding",
+    "cache-tag",
+    "content-range",
+];
+
+/// The fields an answer of the Cache API has of its own.
+const ITS_OWN: [&str; 2] = ["age", "cf-cache-status"];
+
+/// The edge Cache API as a tier.
+#[derive(Clone, Debug)]
+pub struct EdgeTier {
+    name: Option<String>,
+    timeout: Duration,
+}
+
+impl Default for EdgeTier {
+    /// The default cache, `caches.default`.
+    fn default() -> Self {
+        Self { name: None, timeout: Duration::from_secs(1) }
+    }
+}
+
+impl EdgeTier {
+    /// A cache of its own, `caches.open(name)`.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self { name: Some(name.to_owned()), ..Self::default() }
+    }
+
+    /// How long a look-up may take before the tier counts as missing. Default: 1 s.
+    #[must_use]
+    pub const fn lookup_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    async fn cache(&self) -> Result<web_sys::Cache, TierError> {
+        let caches = js::get(&js_sys::global(), "caches");
+        let cache = match &self.name {
+            None => js::get(&caches, "default"),
+            Some(name) => js::call(&caches, "open", &[&JsValue::from_str(name)]).await.map_err(failed)?,
+        };
+        if cache.is_object() {
+            Ok(cache.unchecked_into())
+        } else {
+            Err(TierError::Failed("there is no Cache API here".to_owned()))
+        }
+    }
+
+    async fn read(&self, key: &CacheKey) -> Result<Option<StoredResponse>, TierError> {
+        let matched = JsFuture::from(self.cache().await?.match_with_str(&key.url())).await.map_err(failed)?;
+        if matched.is_undefined() {
+            return Ok(None);
+        }
+        let response: web_sys::Response = matched.unchecked_into();
+        let headers = Headers::new_with_headers(&response.headers()).map_err(failed)?;
+        let text = headers.get(HEAD).map_err(failed)?.ok_or_else(|| TierError::Corrupt("no head".to_owned()))?;
+        let (head, displaced, _) = wire::decode(text.as_bytes()).map_err(|e| TierError::Corrupt(e.to_string()))?;
+        let announced = headers.get("content-length").map_err(failed)?.and_then(|text| text.parse().ok());
+        if matches!((announced, head.length), (Some(a), Some(b)) if a != b) {
+            return Err(TierError::Corrupt("the body is not of the length stored".to_owned()));
+        }
+        headers.delete(HEAD).map_err(failed)?;
+        headers.delete("cache-control").map_err(failed)?;
+        for name in ITS_OWN {
+            headers.delete(name).map_err(failed)?;
+        }
+        for (i, (name, value)) in displaced.iter().enumerate() {
+            let value = String::from_utf8_lossy(value);
+            // The Cache API may have written one of its own (`Date`); lines of one name follow each other.
+            if i > 0 && displaced[i - 1].0 == *name {
+                headers.append(name, &value).map_err(failed)?;
+            } else {
+                headers.set(name, &value).map_err(failed)?;
+            }
+        }
+        let body = match response.body() {
+            Some(stream) if head.length != Some(0) => JsStream::enforced(stream, head.length.or(announced)),
+            _ => Body::empty(),
+        };
+        Ok(Some(StoredResponse { head: Arc::new(head), headers: JsHeaders::boxed(headers), body }))
+    }
+
+    async fn write(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
+        let StoredResponse { head, headers, body } = entry;
+        let displaced = displaced(headers.as_ref());
+        let lines = displaced.iter().map(|(name, value)| (*name, value.as_slice()));
+        let text = wire::encode(&head, lines);
+        let retention = head.freshness.retention_left(now).as_secs().max(1);
+        let Ok(JsHeaders(headers)) = headers.into_any().downcast::<JsHeaders>().map(|headers| *headers) else {
+            return Err(TierError::Refused("the fields are not JavaScript's".to_owned()));
+        };
+        let headers = headers.0;
+        for (name, _) in &displaced {
+            headers.delete(name).map_err(failed)?;
+        }
+        for name in ITS_OWN {
+            headers.delete(name).map_err(failed)?;
+        }
+        headers.set(HEAD, &text).map_err(failed)?;
+        headers.set("cache-control", &format!("max-age={retention}")).map_err(failed)?;
+        let init = ResponseInit::new();
+        init.set_status(200);
+        init.set_headers(&headers);
+        let response = match body.into_host::<JsBuffer>() {
+            Ok(buffer) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&buffer.bytes), &init),
+            Err(body) => match body.into_host::<JsStream>().ok().and_then(|mut stream| stream.take_checked(head.length)) {
+                Some(stream) => {
+                    let stream = stream.map_err(failed)?;
+                    web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init)
+                }
+                None => web_sys::Response::new_with_opt_str_and_init(None, &init),
+            },
+        }
+        .map_err(failed)?;
+        let put = self.cache().await?.put_with_str(&key.url(), &response);
+        JsFuture::from(put).await.map(|_| ()).map_err(failed)
+    }
+}
+
+/// The lines of the displaced fields, those of one name behind each other.
+fn displaced(headers: &dyn HeaderFields) -> Vec<(&'static str, Vec<u8>)> {
+    let mut lines = Vec::new();
+    for name in DISPLACED {
+        if name == "set-cookie" {
+            // The one field whose lines cannot be joined (RFC 9110 section 5.3).
+            if headers.has(name) {
+                headers.for_each(&mut |other, value| {
+                    if other == name {
+                        lines.push((name, value.to_vec()));
+                    }
+                });
+            }
+        } else if let Some(value) = headers.field(name) {
+            lines.push((name, value.into_owned()));
+        }
+    }
+    lines
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
+fn failed(error: JsValue) -> TierError {
+    TierError::Failed(js::message(&error))
+}
+
+impl Tier for EdgeTier {
+    fn level(&self) -> Level {
+        Level::L1
+    }
+
+    fn takes(&self, _: Option<u64>) -> Takes {
+        Takes::Stream
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        Some(self.timeout)
+    }
+
+    fn get<'a>(&'a self, key: &'a CacheKey, _: Timestamp) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>> {
+        Box::pin(SendFuture::new(self.read(key)))
+    }
+
+    fn put<'a>(&'a self, key: &'a CacheKey, entry: StoredResponse, now: Timestamp) -> BoxFuture<'a, Result<(), TierError>> {
+        Box::pin(SendFuture::new(self.write(key, entry, now)))
+    }
+
+    fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
+        Box::pin(SendFuture::new(async move {
+            let cache = self.cache().await?;
+            js::call(&cache, "delete", &[&JsValue::from_str(&key.url())]).await.map(|_| ()).map_err(failed)
+        }))
+    }
+}

@@ -1,0 +1,36 @@
+//! The few steps into JavaScript that `web-sys` has no words for.
+
+use js_sys::{Function, Object, Promise, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// `target[name]`, or `undefined`.
+pub(super) fn get(target: &JsValue, name: &str) -> JsValue {
+    Reflect::get(target, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
+}
+
+/// `target[name] = value`.
+pub(super) fn set(target: &JsValue, name: &str, value: &JsValue) {
+    let _ = Reflect::set(target, &JsValue::from_str(name), value);
+}
+
+/// An empty object.
+pub(super) fn object() -> Object {
+    Object::new()
+}
+
+/// Calls a method that returns a promise and waits for it.
+pub(super) async fn call(target: &JsValue, method: &str, arguments: &[&JsValue]) -> Result<JsValue, JsValue> {
+    let function: Function = get(target, method).dyn_into()?;
+    let returned = match arguments {
+        [a] => function.call1(target, a),
+        [a, b] => function.call2(target, a, b),
+        [a, b, c] => function.call3(target, a, b, c),
+        _ => function.call0(target),
+    }?;
+    js_sys::futures::JsFuture::from(Promise::resolve(&returned)).await
+}
+
+/// An error's message.
+pub(super) fn message(error: &JsValue) -> String {
+    get(error, "message").as_string().or_else(|| error.as_string()).unwrap_or_else(|| "unknown error".to_owned())
+}

@@ -1,0 +1,45 @@
+use crate::runtime::Runtime;
+use crate::semantics::freshness::Timestamp;
+use futures::future::BoxFuture;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+use wasm_bindgen::JsValue;
+use worker::send::SendFuture;
+
+/// The Workers runtime: `Date.now()`, `setTimeout` and the request's `waitUntil`.
+#[derive(Debug)]
+pub struct WorkerRuntime {
+    ctx: worker::Context,
+}
+
+impl WorkerRuntime {
+    /// Lends what `ctx`, the context of one request, has.
+    #[must_use]
+    pub const fn new(ctx: worker::Context) -> Self {
+        Self { ctx }
+    }
+}
+
+impl Runtime for WorkerRuntime {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970 are whole and positive")]
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(js_sys::Date::now() as u64)
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        let promise = js_sys::futures::future_to_promise(AssertUnwindSafe(async move {
+            task.await;
+            Ok(JsValue::UNDEFINED)
+        }));
+        // `waitUntil` fails only when the request is over; the task then runs as long as the isolate lets it.
+        let _ = self.ctx.as_ref().wait_until(&promise);
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(SendFuture::new(async move { worker::Delay::from(duration).await }))
+    }
+
+    fn log(&self, line: &str) {
+        worker::console_log!("{line}");
+    }
+}
