@@ -6,7 +6,7 @@
 use bytes::{Bytes, BytesMut};
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use std::any::Any;
 use std::fmt;
 use std::future::Future as _;
@@ -44,12 +44,13 @@ pub trait HostBody: Any + Send {
     /// A second handle to the same bytes; `None` for a stream, which can be read once.
     fn try_clone(&self) -> Option<Body>;
 
-    /// Two bodies that both deliver what this one would.
+    /// Two bodies that both deliver what this one would: first the client's, then the copy to store, which may give up
+    /// above `limit` bytes.
     ///
     /// # Errors
     ///
     /// The body itself, when its stream cannot be teed.
-    fn tee(self: Box<Self>) -> Result<(Body, Body), Body>;
+    fn tee(self: Box<Self>, limit: u64) -> Result<(Body, Body), Body>;
 
     /// Reads it whole into a buffer that [`try_clone`](Self::try_clone) can share, still on the host's side.
     fn buffer(self: Box<Self>, limit: u64) -> BoxFuture<'static, Result<Body, BodyError>>;
@@ -60,8 +61,8 @@ pub trait HostBody: Any + Send {
         false
     }
 
-    /// The next chunk, copied into Rust memory: the way out for callers that know no host.
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>>;
+    /// The next frame, copied into Rust memory: the way out for callers that know no host.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>>;
 
     /// For the host's own door, to take back what it put in.
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
@@ -78,7 +79,6 @@ enum Inner {
     #[default]
     Empty,
     Bytes(Bytes),
-    Stream(BoxStream),
     Host(Box<dyn HostBody>),
 }
 
@@ -104,7 +104,11 @@ impl Body {
         if body.is_end_stream() {
             return Self::empty();
         }
-        Self(Inner::Stream(Box::pin(Displayed(Box::pin(body)))))
+        Self::native(Displayed(Box::pin(body)))
+    }
+
+    fn native(body: impl http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static) -> Self {
+        Self::host(NativeStream(Box::pin(body)))
     }
 
     /// The length in bytes, when known without reading.
@@ -113,7 +117,6 @@ impl Body {
         match &self.0 {
             Inner::Empty => Some(0),
             Inner::Bytes(bytes) => Some(bytes.len() as u64),
-            Inner::Stream(stream) => stream.size_hint().exact(),
             Inner::Host(host) => host.len(),
         }
     }
@@ -136,7 +139,6 @@ impl Body {
         match &self.0 {
             Inner::Empty => Some(Self::empty()),
             Inner::Bytes(bytes) => Some(Self(Inner::Bytes(bytes.clone()))),
-            Inner::Stream(_) => None,
             Inner::Host(host) => host.try_clone(),
         }
     }
@@ -152,12 +154,7 @@ impl Body {
             return Ok((self, copy));
         }
         match self.0 {
-            Inner::Stream(stream) => {
-                let (sender, receiver) = oneshot::channel();
-                let recording = Recording { stream, limit, taken: BytesMut::new(), sender: Some(sender) };
-                Ok((Self(Inner::Stream(Box::pin(recording))), Self(Inner::Stream(Box::pin(Recorded(Some(receiver)))))))
-            }
-            Inner::Host(host) => host.tee(),
+            Inner::Host(host) => host.tee(limit),
             whole => Ok((Self(whole), Self::empty())),
         }
     }
@@ -172,17 +169,6 @@ impl Body {
             return Err(BodyError::TooLarge { limit });
         }
         match self.0 {
-            Inner::Stream(mut stream) => {
-                let mut taken = BytesMut::new();
-                while let Some(frame) = std::future::poll_fn(|cx| stream.as_mut().poll_frame(cx)).await {
-                    let Ok(data) = frame?.into_data() else { continue };
-                    if (taken.len() + data.len()) as u64 > limit {
-                        return Err(BodyError::TooLarge { limit });
-                    }
-                    taken.extend_from_slice(&data);
-                }
-                Ok(Self::from(taken.freeze()))
-            }
             Inner::Host(host) => host.buffer(limit).await,
             whole => Ok(Self(whole)),
         }
@@ -194,19 +180,18 @@ impl Body {
     ///
     /// As [`buffer`](Self::buffer).
     pub async fn into_bytes(mut self, limit: u64) -> Result<Bytes, BodyError> {
-        let mut taken = BytesMut::new();
-        loop {
-            match std::future::poll_fn(|cx| self.poll_data(cx)).await {
-                None => return Ok(taken.freeze()),
-                Some(chunk) => {
-                    let chunk = chunk?;
-                    if (taken.len() + chunk.len()) as u64 > limit {
-                        return Err(BodyError::TooLarge { limit });
-                    }
-                    taken.extend_from_slice(&chunk);
-                }
-            }
+        if let Inner::Bytes(bytes) = &mut self.0 {
+            return Ok(std::mem::take(bytes));
         }
+        let mut taken = BytesMut::new();
+        while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
+            let Ok(data) = frame?.into_data() else { continue };
+            if (taken.len() + data.len()) as u64 > limit {
+                return Err(BodyError::TooLarge { limit });
+            }
+            taken.extend_from_slice(&data);
+        }
+        Ok(taken.freeze())
     }
 
     /// The host's own body back, or `self` when it is of another kind.
@@ -230,28 +215,6 @@ impl Body {
         match &self.0 {
             Inner::Bytes(bytes) => Some(bytes),
             _ => None,
-        }
-    }
-
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        loop {
-            return Poll::Ready(match &mut self.0 {
-                Inner::Empty => None,
-                Inner::Bytes(bytes) => {
-                    let bytes = std::mem::take(bytes);
-                    self.0 = Inner::Empty;
-                    (!bytes.is_empty()).then_some(Ok(bytes))
-                }
-                Inner::Stream(stream) => match ready!(stream.as_mut().poll_frame(cx)) {
-                    Some(Ok(frame)) => match frame.into_data() {
-                        Ok(data) => Some(Ok(data)),
-                        Err(_) => continue,
-                    },
-                    Some(Err(error)) => Some(Err(error)),
-                    None => None,
-                },
-                Inner::Host(host) => ready!(host.poll_chunk(cx)),
-            });
         }
     }
 }
@@ -279,7 +242,6 @@ impl fmt::Debug for Body {
         let kind = match &self.0 {
             Inner::Empty => "Empty",
             Inner::Bytes(_) => "Bytes",
-            Inner::Stream(_) => "Stream",
             Inner::Host(_) => "Host",
         };
         write!(f, "Body::{kind}")
@@ -292,25 +254,51 @@ impl http_body::Body for Body {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         match &mut self.0 {
-            // Trailers pass through.
-            Inner::Stream(stream) => stream.as_mut().poll_frame(cx),
-            _ => self.poll_data(cx).map(|chunk| chunk.map(|data| data.map(Frame::data))),
+            Inner::Host(host) => host.poll_frame(cx),
+            rest => Poll::Ready(match std::mem::take(rest) {
+                Inner::Bytes(bytes) => Some(Ok(Frame::data(bytes))),
+                _ => None,
+            }),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
-            Inner::Empty => true,
-            Inner::Stream(stream) => stream.is_end_stream(),
-            _ => self.is_empty(),
-        }
+        self.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
-            Inner::Stream(stream) => stream.size_hint(),
-            _ => self.len().map_or_else(SizeHint::default, SizeHint::with_exact),
-        }
+        self.len().map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
+}
+
+/// A native body: any `http_body::Body`.
+struct NativeStream(BoxStream);
+
+impl HostBody for NativeStream {
+    fn len(&self) -> Option<u64> {
+        if self.0.is_end_stream() { Some(0) } else { self.0.size_hint().exact() }
+    }
+
+    fn try_clone(&self) -> Option<Body> {
+        None
+    }
+
+    fn tee(self: Box<Self>, limit: u64) -> Result<(Body, Body), Body> {
+        let (sender, receiver) = oneshot::channel();
+        let recording = Recording { stream: self.0, limit, taken: BytesMut::new(), sender: Some(sender) };
+        Ok((Body::native(recording), Body::native(Recorded(Some(receiver)))))
+    }
+
+    fn buffer(self: Box<Self>, limit: u64) -> BoxFuture<'static, Result<Body, BodyError>> {
+        Box::pin(async move { Body::host(*self).into_bytes(limit).await.map(Body::from) })
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.0.as_mut().poll_frame(cx)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
     }
 }
 

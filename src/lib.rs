@@ -10,6 +10,8 @@ pub mod message;
 pub mod policy;
 pub mod runtime;
 pub mod semantics;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod stats;
 pub mod tier;
 #[cfg(feature = "worker")]

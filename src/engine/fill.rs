@@ -129,7 +129,7 @@ impl Cache {
     /// silence for permission.
     pub(super) fn protect(&self, plan: &Plan, response: &mut Response, personal: bool) {
         let said = |name: &&str| response.headers.has(name);
-        if plan.policy.store.to_the_letter || TARGETS.iter().any(said) || said(&"cache-control") || said(&"expires") {
+        if plan.policy.store.to_the_letter || said(&"cache-control") || said(&"expires") || TARGETS.iter().any(said) {
             return;
         }
         if personal {

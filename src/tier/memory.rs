@@ -4,6 +4,7 @@ use crate::policy::{CacheKey, Level, key::KeyName};
 use crate::semantics::freshness::Timestamp;
 use futures::future::{BoxFuture, ready};
 use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -128,10 +129,28 @@ impl Tier for MemoryTier {
 /// swept when void uses outnumber the entries.
 #[derive(Default)]
 struct Shelf {
-    slots: HashMap<KeyName, Slot>,
+    slots: HashMap<KeyName, Slot, BuildHasherDefault<NameHasher>>,
     uses: VecDeque<(u64, KeyName)>,
     used: u64,
     tick: u64,
+}
+
+/// A key's name is a digest already: its first bytes are as good a hash as any.
+#[derive(Default)]
+struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes.iter().take(8) {
+            self.0 = self.0 << 8 | u64::from(*byte);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 struct Slot {

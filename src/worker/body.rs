@@ -4,6 +4,7 @@ use super::js;
 use crate::body::{Body, BodyError, HostBody};
 use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
+use http_body::Frame;
 use js_sys::futures::JsFuture;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use std::any::Any;
@@ -46,7 +47,7 @@ impl HostBody for JsBuffer {
         Some(Self::body(self.bytes.0.clone(), self.coding))
     }
 
-    fn tee(self: Box<Self>) -> Result<(Body, Body), Body> {
+    fn tee(self: Box<Self>, _: u64) -> Result<(Body, Body), Body> {
         let copy = Self::body(self.bytes.0.clone(), self.coding);
         Ok((Body::host(*self), copy))
     }
@@ -59,8 +60,9 @@ impl HostBody for JsBuffer {
         self.coding == Coding::Pending
     }
 
-    fn poll_chunk(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        Poll::Ready(if std::mem::replace(&mut self.read, true) { None } else { Some(Ok(self.bytes.to_vec().into())) })
+    fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let first = !std::mem::replace(&mut self.read, true);
+        Poll::Ready(first.then(|| Ok(Frame::data(self.bytes.to_vec().into()))))
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
@@ -70,12 +72,18 @@ impl HostBody for JsBuffer {
 
 /// A `ReadableStream`. Dropped unread it is cancelled, so that nothing waits for a reader that never comes.
 pub(super) struct JsStream {
-    stream: Option<SendWrapper<ReadableStream>>,
+    source: Option<SendWrapper<Source>>,
     length: Option<u64>,
     /// The runtime sees to it that the stream fails when it is not of its length.
     enforced: bool,
     coding: Coding,
     reading: Option<Reading>,
+}
+
+enum Source {
+    Stream(ReadableStream),
+    /// Still the body of a response that could go out as it is.
+    Response(web_sys::Response),
 }
 
 struct Reading {
@@ -86,18 +94,40 @@ struct Reading {
 impl JsStream {
     /// A stream nobody vouches for.
     pub(super) fn body(stream: ReadableStream, coding: Coding) -> Body {
-        Body::host(Self { stream: Some(SendWrapper(stream)), length: None, enforced: false, coding, reading: None })
+        Self::with(Source::Stream(stream), None, false, coding)
     }
 
     /// A stream that the runtime delivers whole, `length` bytes when it is known, or lets fail.
     pub(super) fn enforced(stream: ReadableStream, length: Option<u64>) -> Body {
-        let stream = Some(SendWrapper(stream));
-        Body::host(Self { stream, length, enforced: true, coding: Coding::Applied, reading: None })
+        Self::with(Source::Stream(stream), length, true, Coding::Applied)
+    }
+
+    /// The body of a response made by the runtime, which delivers it whole or lets it fail.
+    pub(super) fn of_response(response: web_sys::Response, length: Option<u64>) -> Body {
+        Self::with(Source::Response(response), length, true, Coding::Applied)
+    }
+
+    fn with(source: Source, length: Option<u64>, enforced: bool, coding: Coding) -> Body {
+        Body::host(Self { source: Some(SendWrapper(source)), length, enforced, coding, reading: None })
     }
 
     /// The stream itself, which is then the caller's to read or cancel.
     pub(super) fn take(&mut self) -> Option<ReadableStream> {
-        self.stream.take().map(|stream| stream.0)
+        match self.source.take()?.0 {
+            Source::Stream(stream) => Some(stream),
+            Source::Response(response) => response.body(),
+        }
+    }
+
+    /// The response this is the body of, when these are its header fields.
+    pub(super) fn take_response(&mut self, headers: &web_sys::Headers) -> Option<web_sys::Response> {
+        match self.source.take()?.0 {
+            Source::Response(response) if js_sys::Object::is(&response.headers(), headers) => Some(response),
+            source => {
+                self.source = Some(SendWrapper(source));
+                None
+            }
+        }
     }
 
     /// The stream for a store, made to fail when it does not deliver the `announced` length. Streams of the runtime
@@ -113,7 +143,7 @@ impl JsStream {
 
 impl Drop for JsStream {
     fn drop(&mut self) {
-        if let Some(SendWrapper(stream)) = self.stream.take() {
+        if let Some(stream) = self.take() {
             let cancelled = stream.cancel();
             // A locked or failed stream rejects; nobody is left to care.
             js_sys::futures::spawn_local(async move {
@@ -167,15 +197,14 @@ impl HostBody for JsStream {
         None
     }
 
-    fn tee(mut self: Box<Self>) -> Result<(Body, Body), Body> {
+    fn tee(mut self: Box<Self>, _: u64) -> Result<(Body, Body), Body> {
         let Some(stream) = self.take() else { return Err(Body::empty()) };
-        let (length, enforced, coding) = (self.length, self.enforced, self.coding);
-        let with = |stream| Self { stream: Some(SendWrapper(stream)), length, enforced, coding, reading: None };
+        let with = |stream| Self::with(Source::Stream(stream), self.length, self.enforced, self.coding);
         if stream.locked() {
-            return Err(Body::host(with(stream)));
+            return Err(with(stream));
         }
         let pair: Array = stream.tee().unchecked_into();
-        let branch = |i| Body::host(with(pair.get(i).unchecked_into()));
+        let branch = |i| with(pair.get(i).unchecked_into());
         Ok((branch(0), branch(1)))
     }
 
@@ -195,9 +224,9 @@ impl HostBody for JsStream {
         self.coding == Coding::Pending
     }
 
-    fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let failed = |error: &JsValue| Poll::Ready(Some(Err(BodyError::Failed(js::message(error)))));
-        if let Some(SendWrapper(stream)) = self.stream.take() {
+        if let Some(stream) = self.take() {
             match ReadableStreamDefaultReader::new(&stream) {
                 Ok(reader) => {
                     let next = SendWrapper(JsFuture::from(reader.read()));
@@ -219,7 +248,8 @@ impl HostBody for JsStream {
             return Poll::Ready(None);
         }
         reading.next = SendWrapper(JsFuture::from(reading.reader.read()));
-        Poll::Ready(Some(Ok(Uint8Array::new(&js::get(&chunk, "value")).to_vec().into())))
+        let bytes = Uint8Array::new(&js::get(&chunk, "value")).to_vec();
+        Poll::Ready(Some(Ok(Frame::data(bytes.into()))))
     }
 
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {

@@ -5,7 +5,7 @@ use super::js;
 use crate::body::{Body, HostBody as _};
 use crate::message::{CONDITIONAL_FIELDS, HeaderFields, Hide, RequestView, Response};
 use crate::semantics::Fields;
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Reflect, Uint8Array};
 use std::any::Any;
 use std::borrow::Cow;
 use wasm_bindgen::{JsCast, JsValue};
@@ -28,7 +28,7 @@ impl View {
         if let Some(fragment) = url.find('#') {
             url.truncate(fragment);
         }
-        let authority = url.find("://").map_or(0, |i| i + 3);
+        let authority = url.find(':').map_or(0, |i| url.len().min(i + 3));
         let path = url[authority..].find(['/', '?']).map_or(url.len(), |i| authority + i);
         let end = url[path..].find('?').map_or(url.len(), |i| path + i);
         Self { method: request.inner().method(), url, at: [authority, path, end], headers: request.inner().headers() }
@@ -77,12 +77,19 @@ fn read(headers: &Headers, name: &str) -> Option<Cow<'static, [u8]>> {
 /// The property that tells an inner door that an outer one has handled the request.
 const HANDLED: &str = "layercakeHandled";
 
+thread_local! {
+    /// The name as a JavaScript string, made once: every request needs it twice.
+    static HANDLED_NAME: JsValue = JsValue::from_str(HANDLED);
+}
+
 pub(super) fn is_handled(request: &web_sys::Request) -> bool {
-    js::get(request, HANDLED).is_truthy()
+    HANDLED_NAME.with(|name| Reflect::get(request, name).is_ok_and(|value| value.is_truthy()))
 }
 
 pub(super) fn mark_handled(request: &web_sys::Request) {
-    js::set(request, HANDLED, &JsValue::TRUE);
+    HANDLED_NAME.with(|name| {
+        let _ = Reflect::set(request, name, &JsValue::TRUE);
+    });
 }
 
 /// The request as the handler of a cached route sees it: an unconditional GET for the whole, without what `hide` names.
@@ -205,21 +212,25 @@ fn is_coded_by_runtime(headers: &Headers) -> bool {
     coding.is_some_and(|coding| coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("br"))
 }
 
-/// The engine's response for the runtime.
+const OK: u16 = 200;
+
+/// The engine's response for the runtime. A hit that is whole already goes out as it is.
 pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
     let Response { status, headers, body, luggage } = response;
     let headers = match headers.into_any().downcast::<JsHeaders>() {
         Ok(headers) => headers.0.0,
         Err(_) => return Err(worker::Error::RustError("layercake: a response with foreign header fields".to_owned())),
     };
-    let (mut null, mut coding, mut buffer, mut stream) = (true, Coding::Pending, None, None);
+    let (mut coding, mut buffer, mut stream) = (Coding::Pending, None, None);
     match body.into_host::<JsBuffer>() {
-        Ok(found) => (null, coding, buffer) = (false, found.coding, Some(found.bytes.0)),
+        Ok(found) => (coding, buffer) = (found.coding, Some(found.bytes.0)),
         Err(body) => {
             if let Ok(mut found) = body.into_host::<JsStream>() {
+                if let (OK, Some(response)) = (status, found.take_response(&headers)) {
+                    return Ok(response);
+                }
                 coding = if found.coding_pending() { Coding::Pending } else { Coding::Applied };
                 stream = found.take();
-                null = stream.is_none();
             }
         }
     }
@@ -236,7 +247,7 @@ pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
         }
     };
     // Fetch standard: these statuses take no body, and a constructor given one throws.
-    null |= matches!(status, 101 | 204 | 205 | 304);
+    let null = matches!(status, 101 | 204 | 205 | 304) || (buffer.is_none() && stream.is_none());
     let response = match (buffer, stream) {
         _ if null => web_sys::Response::new_with_opt_str_and_init(None, &init),
         (Some(bytes), _) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init),

@@ -18,7 +18,7 @@ use js_sys::futures::JsFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Headers, ResponseInit};
+use web_sys::ResponseInit;
 use worker::send::SendFuture;
 
 /// The private field an entry's head rides in.
@@ -89,8 +89,12 @@ impl EdgeTier {
         if matched.is_undefined() {
             return Ok(None);
         }
-        let response: web_sys::Response = matched.unchecked_into();
-        let headers = Headers::new_with_headers(&response.headers()).map_err(failed)?;
+        let matched: web_sys::Response = matched.unchecked_into();
+        // A match's fields are immutable. This copy of the response could go out as it is.
+        let response =
+            web_sys::Response::new_with_opt_readable_stream_and_init(matched.body().as_ref(), matched.unchecked_ref())
+                .map_err(failed)?;
+        let headers = response.headers();
         let text = headers.get(HEAD).map_err(failed)?.ok_or_else(|| TierError::Corrupt("no head".to_owned()))?;
         let (head, displaced, _) = wire::decode(text.as_bytes()).map_err(|e| TierError::Corrupt(e.to_string()))?;
         let announced = headers.get("content-length").map_err(failed)?.and_then(|text| text.parse().ok());
@@ -102,18 +106,24 @@ impl EdgeTier {
         for name in ITS_OWN {
             headers.delete(name).map_err(failed)?;
         }
+        let recoded = displaced.iter().any(|(name, _)| name == "content-encoding");
         for (i, (name, value)) in displaced.iter().enumerate() {
-            let value = String::from_utf8_lossy(value);
+            let value = std::str::from_utf8(value).map_err(|e| TierError::Corrupt(e.to_string()))?;
             // The Cache API may have written one of its own (`Date`); lines of one name follow each other.
             if i > 0 && displaced[i - 1].0 == *name {
-                headers.append(name, &value).map_err(failed)?;
+                headers.append(name, value).map_err(failed)?;
             } else {
-                headers.set(name, &value).map_err(failed)?;
+                headers.set(name, value).map_err(failed)?;
             }
         }
-        let body = match response.body() {
-            Some(stream) if head.length != Some(0) => JsStream::enforced(stream, head.length.or(announced)),
-            _ => Body::empty(),
+        let body = match head.length {
+            Some(0) => Body::empty(),
+            // Its bytes are in a content coding already, which a response has to be made with.
+            length if recoded => match response.body() {
+                Some(stream) => JsStream::enforced(stream, length.or(announced)),
+                None => Body::empty(),
+            },
+            length => JsStream::of_response(response, length.or(announced)),
         };
         Ok(Some(StoredResponse { head: Arc::new(head), headers: JsHeaders::boxed(headers), body }))
     }

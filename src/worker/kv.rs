@@ -35,7 +35,8 @@ const ENVELOPE: &str = "envelope";
 
 /// A KV namespace as a tier.
 pub struct KvTier {
-    namespace: SendWrapper<JsValue>,
+    env: SendWrapper<worker::Env>,
+    binding: String,
     cache_ttl: Option<u64>,
     timeout: Duration,
 }
@@ -45,11 +46,17 @@ impl KvTier {
     #[must_use]
     pub fn of_binding(env: &worker::Env, binding: &str) -> Option<Self> {
         let namespace = js::get(env, binding);
-        js::get(&namespace, "getWithMetadata").is_function().then(|| Self {
-            namespace: SendWrapper(namespace),
-            cache_ttl: None,
-            timeout: Duration::from_secs(2),
-        })
+        js::get(&namespace, "getWithMetadata").is_function().then(|| Self::of_checked_binding(env, binding))
+    }
+
+    /// The same for a binding known to be there; it is looked up when the tier is first asked.
+    pub(super) fn of_checked_binding(env: &worker::Env, binding: &str) -> Self {
+        let (env, binding) = (SendWrapper(env.clone()), binding.to_owned());
+        Self { env, binding, cache_ttl: None, timeout: Duration::from_secs(2) }
+    }
+
+    fn namespace(&self) -> JsValue {
+        js::get(&self.env, &self.binding)
     }
 
     /// How long KV may answer from its regional cache; at least the platform's 30 s. Default: KV's own 60 s.
@@ -73,7 +80,7 @@ impl KvTier {
             js::set(&options, "cacheTtl", &number(ttl));
         }
         let name = store_name(key)?;
-        let found = js::call(&self.namespace, "getWithMetadata", &[&name, &options]).await.map_err(failed)?;
+        let found = js::call(&self.namespace(), "getWithMetadata", &[&name, &options]).await.map_err(failed)?;
         let (value, metadata) = (js::get(&found, "value"), js::get(&found, "metadata"));
         if value.is_null_or_undefined() {
             return Ok(None);
@@ -119,7 +126,7 @@ impl KvTier {
         let seconds = retention.as_secs() + u64::from(retention.subsec_nanos() > 0);
         js::set(&options, "expirationTtl", &number(seconds.max(MIN_EXPIRATION)));
         js::set(&options, "metadata", &JsValue::from_str(metadata));
-        js::call(&self.namespace, "put", &[&name, &value, &options]).await.map(|_| ()).map_err(failed)
+        js::call(&self.namespace(), "put", &[&name, &value, &options]).await.map(|_| ()).map_err(failed)
     }
 }
 
@@ -136,7 +143,8 @@ fn stream_of(unread: Body) -> Result<ReadableStream, TierError> {
 fn entry(head: Head, fields: &wire::FieldList, body: Body) -> Result<StoredResponse, TierError> {
     let headers = Headers::new().map_err(failed)?;
     for (name, value) in fields {
-        headers.append(name, &String::from_utf8_lossy(value)).map_err(|_| corrupt("a field that is none"))?;
+        let value = std::str::from_utf8(value).map_err(corrupt)?;
+        headers.append(name, value).map_err(|_| corrupt("a field that is none"))?;
     }
     Ok(StoredResponse { head: Arc::new(head), headers: JsHeaders::boxed(headers), body })
 }
@@ -230,7 +238,7 @@ impl Tier for KvTier {
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
         Box::pin(SendFuture::new(async move {
             let name = store_name(key)?;
-            js::call(&self.namespace, "delete", &[&name]).await.map(|_| ()).map_err(failed)
+            js::call(&self.namespace(), "delete", &[&name]).await.map(|_| ()).map_err(failed)
         }))
     }
 }

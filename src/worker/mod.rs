@@ -63,6 +63,8 @@ struct Kept {
     error: Option<ConfigError>,
     hot: Option<Arc<MemoryTier>>,
     complained: AtomicBool,
+    /// The KV binding found to be there: bindings do not change while an isolate lives.
+    kv_seen: OnceLock<Box<str>>,
 }
 
 impl Isolate {
@@ -111,7 +113,7 @@ impl Isolate {
                 let tier = MemoryTier::new(Level::Hot, bounds.budget);
                 Arc::new(tier.max_entry(bounds.max_body).max_stay(bounds.max_stay))
             });
-            Kept { config, error, hot, complained: AtomicBool::new(false) }
+            Kept { config, error, hot, complained: AtomicBool::new(false), kv_seen: OnceLock::new() }
         })
     }
 }
@@ -130,8 +132,14 @@ impl Opened<'_> {
     /// Adds Workers KV as L2, by the name of its binding. Without that binding the cache works with the tiers there
     /// are, and says so once in the log.
     pub fn kv(mut self, binding: &str) -> Self {
+        if self.kept.kv_seen.get().is_some_and(|seen| **seen == *binding) {
+            self.kv = Some(KvTier::of_checked_binding(&self.env, binding));
+            return self;
+        }
         self.kv = KvTier::of_binding(&self.env, binding);
-        if self.kv.is_none() && !self.kept.complained.swap(true, Ordering::Relaxed) {
+        if self.kv.is_some() {
+            let _ = self.kept.kv_seen.set(binding.into());
+        } else if !self.kept.complained.swap(true, Ordering::Relaxed) {
             self.runtime.log(&format!("layercake: no KV binding {binding:?}, L2 is off; bind a KV namespace of that name"));
         }
         self

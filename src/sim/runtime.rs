@@ -1,0 +1,309 @@
+use crate::runtime::Runtime;
+use crate::semantics::freshness::Timestamp;
+use futures::future::BoxFuture;
+use std::fmt;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+/// A host to drive by hand: its clock moves when told, or when nothing else can happen. Cloning shares it.
+///
+/// ```
+/// use layercake::runtime::Runtime;
+/// use layercake::sim::SimRuntime;
+/// use std::time::Duration;
+///
+/// let runtime = SimRuntime::new();
+/// runtime.advance(Duration::from_secs(5));
+/// runtime.run(runtime.sleep(Duration::from_secs(10)));
+/// assert_eq!(runtime.now(), SimRuntime::START.plus(Duration::from_secs(15)));
+/// ```
+#[derive(Clone, Default)]
+pub struct SimRuntime(Arc<Mutex<State>>);
+
+struct State {
+    now: Timestamp,
+    next_id: u64,
+    timers: Vec<Timer>,
+    tasks: Vec<Task>,
+    /// Tasks taken out to be polled.
+    in_hand: usize,
+    log: Vec<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let now = SimRuntime::START;
+        Self { now, next_id: 0, timers: Vec::new(), tasks: Vec::new(), in_hand: 0, log: Vec::new() }
+    }
+}
+
+struct Timer {
+    id: u64,
+    at: Timestamp,
+    waker: Waker,
+}
+
+struct Task {
+    work: BoxFuture<'static, ()>,
+    flag: Arc<Flag>,
+}
+
+/// Whether a future wants to be polled.
+struct Flag(AtomicBool);
+
+impl Flag {
+    fn up() -> Arc<Self> {
+        Arc::new(Self(AtomicBool::new(true)))
+    }
+
+    fn take(&self) -> bool {
+        self.0.swap(false, Ordering::AcqRel)
+    }
+}
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+impl SimRuntime {
+    /// The time at which every simulation begins: 2026-01-01 00:00:00 UTC.
+    pub const START: Timestamp = Timestamp::from_secs(1_767_225_600);
+
+    /// A host at [`START`](Self::START) with nothing to do.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets `duration` pass at once. Timers that end in it wake their tasks, which are polled by the next
+    /// [`run`](Self::run) or [`run_background`](Self::run_background).
+    pub fn advance(&self, duration: Duration) {
+        let to = self.state().now.plus(duration);
+        self.move_clock(to);
+    }
+
+    /// Runs `future` to its end, and spawned tasks beside it. The clock moves to the next timer only when neither
+    /// `future` nor any task can go on at the present time. When it returns, every task has come as far as it can
+    /// without time passing.
+    ///
+    /// # Panics
+    ///
+    /// When `future` waits for something that can never happen.
+    pub fn run<F: Future>(&self, future: F) -> F::Output {
+        let mut future = pin!(future);
+        let flag = Flag::up();
+        let waker = Waker::from(Arc::clone(&flag));
+        loop {
+            self.settle();
+            if flag.take() {
+                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    self.settle();
+                    return output;
+                }
+            } else {
+                assert!(self.pass_to_next_timer(), "the future waits for what nobody will do");
+            }
+        }
+    }
+
+    /// Runs the spawned tasks until all have ended, moving the clock from timer to timer. Those that wait for something
+    /// other than time stay [`pending`](Self::pending).
+    pub fn run_background(&self) {
+        loop {
+            self.settle();
+            if self.pending() == 0 || !self.pass_to_next_timer() {
+                return;
+            }
+        }
+    }
+
+    /// How many spawned tasks have not ended.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        let state = self.state();
+        state.tasks.len() + state.in_hand
+    }
+
+    /// The lines logged so far.
+    #[must_use]
+    pub fn log_lines(&self) -> Vec<String> {
+        self.state().log.clone()
+    }
+
+    /// Polls tasks until none can go on at the present time.
+    fn settle(&self) {
+        while let Some(mut task) = self.next_woken() {
+            let waker = Waker::from(Arc::clone(&task.flag));
+            let polled = task.work.as_mut().poll(&mut Context::from_waker(&waker));
+            let mut state = self.state();
+            state.in_hand -= 1;
+            if polled.is_pending() {
+                state.tasks.push(task);
+            }
+        }
+    }
+
+    fn next_woken(&self) -> Option<Task> {
+        let mut state = self.state();
+        let place = state.tasks.iter().position(|task| task.flag.take())?;
+        state.in_hand += 1;
+        Some(state.tasks.remove(place))
+    }
+
+    /// Moves the clock to the next timer, if there is one.
+    fn pass_to_next_timer(&self) -> bool {
+        let next = self.state().timers.iter().map(|timer| timer.at).min();
+        next.is_some_and(|at| {
+            self.move_clock(at);
+            true
+        })
+    }
+
+    fn move_clock(&self, to: Timestamp) {
+        let (due, waiting) = {
+            let mut state = self.state();
+            state.now = state.now.max(to);
+            let now = state.now;
+            std::mem::take(&mut state.timers).into_iter().partition::<Vec<_>, _>(|t| t.at <= now)
+        };
+        self.state().timers.extend(waiting);
+        for timer in due {
+            timer.waker.wake();
+        }
+    }
+
+    /// A panic in one test's task leaves nothing half done here.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SimRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.state();
+        f.debug_struct("SimRuntime")
+            .field("now", &state.now)
+            .field("timers", &state.timers.len())
+            .field("tasks", &state.tasks.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Runtime for SimRuntime {
+    fn now(&self) -> Timestamp {
+        self.state().now
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.state().tasks.push(Task { work: task, flag: Flag::up() });
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        let mut state = self.state();
+        state.next_id += 1;
+        let (id, at) = (state.next_id, state.now.plus(duration));
+        drop(state);
+        Box::pin(Sleep { host: self.clone(), id, at })
+    }
+
+    fn log(&self, line: &str) {
+        self.state().log.push(line.to_owned());
+    }
+}
+
+/// Ends at its time; dropped earlier, it no longer moves the clock.
+struct Sleep {
+    host: SimRuntime,
+    id: u64,
+    at: Timestamp,
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.host.state();
+        if state.now >= self.at {
+            return Poll::Ready(());
+        }
+        let (id, at, waker) = (self.id, self.at, cx.waker().clone());
+        match state.timers.iter_mut().find(|timer| timer.id == id) {
+            Some(timer) => timer.waker = waker,
+            None => state.timers.push(Timer { id, at, waker }),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        let id = self.id;
+        self.host.state().timers.retain(|timer| timer.id != id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::channel::oneshot;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_clock_stands_still_while_anything_can_go_on() {
+        let runtime = SimRuntime::new();
+        let (sender, receiver) = oneshot::channel();
+        runtime.spawn(Box::pin(async move {
+            let _ = sender.send(7);
+        }));
+        assert_eq!(runtime.run(receiver), Ok(7));
+        assert_eq!(runtime.now(), SimRuntime::START);
+    }
+
+    #[test]
+    fn a_dropped_timer_does_not_move_the_clock() {
+        let runtime = SimRuntime::new();
+        let early = futures::future::select(runtime.sleep(SECOND), runtime.sleep(60 * SECOND));
+        runtime.run(async { drop(early.await) });
+        runtime.run_background();
+        assert_eq!(runtime.now(), SimRuntime::START.plus(SECOND));
+    }
+
+    #[test]
+    fn background_work_gets_on_between_runs_and_ends_when_drained() {
+        let runtime = SimRuntime::new();
+        let host = runtime.clone();
+        runtime.spawn(Box::pin(async move {
+            host.log("begun");
+            host.sleep(SECOND).await;
+            let inner = host.clone();
+            host.spawn(Box::pin(async move { inner.log("nested") }));
+        }));
+        runtime.run(async {});
+        assert_eq!((runtime.log_lines().len(), runtime.pending()), (1, 1));
+        runtime.advance(SECOND);
+        assert_eq!(runtime.log_lines(), ["begun"]);
+        runtime.run_background();
+        assert_eq!((runtime.log_lines().len(), runtime.pending()), (2, 0));
+    }
+
+    #[test]
+    fn a_task_that_waits_for_nothing_to_come_stays_pending() {
+        let runtime = SimRuntime::new();
+        runtime.spawn(Box::pin(std::future::pending()));
+        runtime.run_background();
+        assert_eq!(runtime.pending(), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "waits for what nobody will do")]
+    fn a_future_that_can_never_end_is_told_so() {
+        SimRuntime::new().run(std::future::pending::<()>());
+    }
+}
