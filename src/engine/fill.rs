@@ -14,6 +14,7 @@ use crate::semantics::storage::{NotStored, RequestFacts, is_shared, storable};
 use crate::semantics::{Fields, list_members, validation::weaken};
 use crate::stats::Event;
 use crate::tier::{Takes, Tier, TierError};
+use futures::future::BoxFuture;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -59,7 +60,7 @@ impl Cache {
         if matches!(question.ask, Ask::Whole { .. }) {
             self.suit(plan, question, &mut response);
         }
-        Answer { response, status, event: Event::Miss }
+        Answer { response, status, event: Event::Miss, now: self.runtime.now() }
     }
 
     pub(super) fn storable(
@@ -149,7 +150,7 @@ impl Cache {
     ) -> bool {
         let store = self.store(plan, question, &entry, places);
         let Some(store) = store else { return false };
-        self.runtime.spawn(Box::pin(store.run(entry)));
+        self.runtime.spawn(store.run(entry));
         true
     }
 
@@ -190,13 +191,15 @@ pub(super) struct Store {
 impl Store {
     /// A small or shareable body is read once and shared; another streams into the nearest tier that takes streams, and
     /// the rest is filled from what was committed there, so that an incomplete body reaches none.
-    pub(super) async fn run(self, entry: StoredResponse) {
-        let length = entry.body.len().or(entry.head.length);
-        let shared = entry.body.try_clone().is_some() || length.is_some_and(|length| length <= SMALL_BODY);
-        match self.source().filter(|_| !shared) {
-            Some(source) => self.stream(entry, source).await,
-            None => self.share(entry).await,
-        }
+    pub(super) fn run(self, entry: StoredResponse) -> BoxFuture<'static, ()> {
+        Box::pin(async move {
+            let length = entry.body.len().or(entry.head.length);
+            let shared = entry.body.try_clone().is_some() || length.is_some_and(|length| length <= SMALL_BODY);
+            match self.source().filter(|_| !shared) {
+                Some(source) => self.stream(entry, source).await,
+                None => self.share(entry).await,
+            }
+        })
     }
 
     /// The place of the tier that a stream goes into. An L1 seen to be without effect is passed over when another

@@ -12,6 +12,7 @@ pub use config::{CacheConfig, CacheConfigBuilder, ConfigError, HotOptions, UNKEY
 use crate::message::{Ask, RequestView, Response};
 use crate::policy::{Policy, Tiers};
 use crate::runtime::Runtime;
+use crate::semantics::freshness::Timestamp;
 use crate::semantics::status::{CacheStatus, ForwardReason};
 use crate::stats::Event;
 use crate::tier::Tier;
@@ -64,6 +65,8 @@ struct Answer {
     response: Response,
     status: CacheStatus,
     event: Event,
+    /// When that was.
+    now: Timestamp,
 }
 
 impl Cache {
@@ -129,7 +132,7 @@ impl Cache {
             self.protect(plan, &mut response, why.personal);
         }
         let status = CacheStatus { detail: why.detail, ..CacheStatus::forwarded(why.reason) };
-        Ok(Answer { response, status, event: Event::Bypass })
+        Ok(Answer { response, status, event: Event::Bypass, now: self.runtime.now() })
     }
 
     /// Nothing stored will do: asks the origin, fills the tiers behind the response, and lets `stand_in` answer when
@@ -162,7 +165,8 @@ impl Cache {
     fn exit<E>(&self, plan: &Plan, answer: Result<Answer, E>) -> Result<Response, E> {
         let event = answer.as_ref().map_or(Event::Error, |answer| answer.event);
         self.config.record(plan.route, event);
-        if let Some(line) = self.config.due_log_line(self.runtime.now()) {
+        let now = answer.as_ref().map_or_else(|_| self.runtime.now(), |answer| answer.now);
+        if let Some(line) = self.config.due_log_line(now) {
             self.runtime.log(&line);
         }
         answer.map(|Answer { mut response, status, .. }| {

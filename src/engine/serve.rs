@@ -28,7 +28,7 @@ impl Cache {
         // RFC 9111 section 5.1: every reuse carries Age.
         response.headers.set("age", &freshness.age(now).as_secs().to_string());
         self.suit(plan, question, &mut response);
-        Answer { response, status: CacheStatus::hit(freshness.ttl(now)).detail(detail), event }
+        Answer { response, status: CacheStatus::hit(freshness.ttl(now)).detail(detail), event, now }
     }
 
     /// Suits a whole answer to what the client asked: a 304 when it holds the same representation, no body for HEAD.

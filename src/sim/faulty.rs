@@ -76,7 +76,12 @@ impl FaultyTier {
     #[must_use]
     pub fn new(inner: impl Tier + 'static, runtime: SimRuntime) -> Self {
         let timeout = Some(Duration::from_secs(1));
-        Self { inner: Box::new(inner), runtime, timeout, state: Mutex::default() }
+        Self {
+            inner: Box::new(inner),
+            runtime,
+            timeout,
+            state: Mutex::default(),
+        }
     }
 
     /// How long a look-up may take. Default: 1 s.
@@ -131,7 +136,11 @@ impl FaultyTier {
         &*self.inner
     }
 
-    async fn faulty_get(&self, key: &CacheKey, now: Timestamp) -> Result<Option<StoredResponse>, TierError> {
+    async fn faulty_get(
+        &self,
+        key: &CacheKey,
+        now: Timestamp,
+    ) -> Result<Option<StoredResponse>, TierError> {
         let fault = {
             let mut state = self.state();
             state.gets += 1;
@@ -146,10 +155,12 @@ impl FaultyTier {
                 self.inner.get(key, now).await
             }
             Some(GetFault::Corrupt) => Err(TierError::Corrupt("simulated".to_owned())),
-            Some(GetFault::Foreign) => match self.keys().into_iter().rev().find(|other| other != key) {
-                Some(other) => self.inner.get(&other, now).await,
-                None => Ok(None),
-            },
+            Some(GetFault::Foreign) => {
+                match self.keys().into_iter().rev().find(|other| other != key) {
+                    Some(other) => self.inner.get(&other, now).await,
+                    None => Ok(None),
+                }
+            }
             Some(GetFault::Truncated) => match self.inner.get(key, now).await? {
                 Some(entry) => cut(entry).await.map(Some),
                 None => Ok(None),
@@ -157,7 +168,12 @@ impl FaultyTier {
         }
     }
 
-    async fn faulty_put(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
+    async fn faulty_put(
+        &self,
+        key: &CacheKey,
+        entry: StoredResponse,
+        now: Timestamp,
+    ) -> Result<(), TierError> {
         let fault = {
             let mut state = self.state();
             state.puts += 1;

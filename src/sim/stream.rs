@@ -32,16 +32,46 @@ impl StreamTier {
     /// A tier that keeps at most `budget` bytes, each entry counted with some overhead.
     #[must_use]
     pub fn new(level: Level, budget: u64) -> Self {
-        Self { shelf: MemoryTier::new(level, budget).max_entry(budget), limit: budget }
+        Self {
+            shelf: MemoryTier::new(level, budget).max_entry(budget),
+            limit: budget,
+        }
     }
 
-    async fn commit(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
-        let StoredResponse { head, headers, body } = entry;
-        let bytes = body.into_bytes(self.limit).await.map_err(|e| TierError::Refused(e.to_string()))?;
-        if head.length.is_some_and(|length| length != bytes.len() as u64) {
-            return Err(TierError::Refused("the body is not of the length announced".to_owned()));
+    async fn commit(
+        &self,
+        key: &CacheKey,
+        entry: StoredResponse,
+        now: Timestamp,
+    ) -> Result<(), TierError> {
+        let StoredResponse {
+            head,
+            headers,
+            body,
+        } = entry;
+        let bytes = body
+            .into_bytes(self.limit)
+            .await
+            .map_err(|e| TierError::Refused(e.to_string()))?;
+        if head
+            .length
+            .is_some_and(|length| length != bytes.len() as u64)
+        {
+            return Err(TierError::Refused(
+                "the body is not of the length announced".to_owned(),
+            ));
         }
-        self.shelf.put(key, StoredResponse { head, headers, body: bytes.into() }, now).await
+        self.shelf
+            .put(
+                key,
+                StoredResponse {
+                    head,
+                    headers,
+                    body: bytes.into(),
+                },
+                now,
+            )
+            .await
     }
 }
 

@@ -31,7 +31,7 @@ impl View {
         let authority = url.find(':').map_or(0, |i| url.len().min(i + 3));
         let path = url[authority..].find(['/', '?']).map_or(url.len(), |i| authority + i);
         let end = url[path..].find('?').map_or(url.len(), |i| path + i);
-        Self { method: request.inner().method(), url, at: [authority, path, end], headers: request.inner().headers() }
+        Self { method: request.inner().method(), url, at: [authority, path, end], headers: request.headers().0.clone() }
     }
 }
 

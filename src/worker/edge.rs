@@ -40,21 +40,29 @@ const DISPLACED: [&str; 11] = [
     "content-range",
 ];
 
-/// The fields an answer of the Cache API has of its own.
-const ITS_OWN: [&str; 2] = ["age", "cf-cache-status"];
+/// The field an answer of the Cache API has of its own, beside `Age`, which every answer of ours overwrites.
+const ITS_STATUS: &str = "cf-cache-status";
 
 /// The edge Cache API as a tier.
 #[derive(Clone, Debug)]
 pub struct EdgeTier {
     name: Option<String>,
-    timeout: Duration,
+    timeout: Option<Duration>,
 }
 
 impl Default for EdgeTier {
     /// The default cache, `caches.default`.
     fn default() -> Self {
-        Self { name: None, timeout: Duration::from_secs(1) }
+        Self { name: None, timeout: None }
     }
+}
+
+thread_local! {
+    /// `caches.default`. It belongs to no request: module scope may hold it as well.
+    static DEFAULT: Option<web_sys::Cache> = {
+        let cache = js::get(&js::get(&js_sys::global(), "caches"), "default");
+        cache.is_object().then(|| cache.unchecked_into())
+    };
 }
 
 impl EdgeTier {
@@ -64,24 +72,20 @@ impl EdgeTier {
         Self { name: Some(name.to_owned()), ..Self::default() }
     }
 
-    /// How long a look-up may take before the tier counts as missing. Default: 1 s.
+    /// How long a look-up may take before the tier counts as missing. Default: no limit, because a timer for each look-up
+    /// in the same data centre costs a tenth of what the look-up does.
     #[must_use]
     pub const fn lookup_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
     async fn cache(&self) -> Result<web_sys::Cache, TierError> {
-        let caches = js::get(&js_sys::global(), "caches");
-        let cache = match &self.name {
-            None => js::get(&caches, "default"),
-            Some(name) => js::call(&caches, "open", &[&JsValue::from_str(name)]).await.map_err(failed)?,
+        let Some(name) = &self.name else {
+            return DEFAULT.with(Clone::clone).ok_or_else(|| TierError::Failed("there is no Cache API here".to_owned()));
         };
-        if cache.is_object() {
-            Ok(cache.unchecked_into())
-        } else {
-            Err(TierError::Failed("there is no Cache API here".to_owned()))
-        }
+        let caches = js::get(&js_sys::global(), "caches");
+        js::call(&caches, "open", &[&JsValue::from_str(name)]).await.map(JsCast::unchecked_into).map_err(failed)
     }
 
     async fn read(&self, key: &CacheKey) -> Result<Option<StoredResponse>, TierError> {
@@ -102,9 +106,9 @@ impl EdgeTier {
             return Err(TierError::Corrupt("the body is not of the length stored".to_owned()));
         }
         headers.delete(HEAD).map_err(failed)?;
-        headers.delete("cache-control").map_err(failed)?;
-        for name in ITS_OWN {
-            headers.delete(name).map_err(failed)?;
+        headers.delete(ITS_STATUS).map_err(failed)?;
+        if !displaced.iter().any(|(name, _)| name == "cache-control") {
+            headers.delete("cache-control").map_err(failed)?;
         }
         let recoded = displaced.iter().any(|(name, _)| name == "content-encoding");
         for (i, (name, value)) in displaced.iter().enumerate() {
@@ -141,7 +145,7 @@ impl EdgeTier {
         for (name, _) in &displaced {
             headers.delete(name).map_err(failed)?;
         }
-        for name in ITS_OWN {
+        for name in ["age", ITS_STATUS] {
             headers.delete(name).map_err(failed)?;
         }
         headers.set(HEAD, &text).map_err(failed)?;
@@ -200,7 +204,7 @@ impl Tier for EdgeTier {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        Some(self.timeout)
+        self.timeout
     }
 
     fn get<'a>(&'a self, key: &'a CacheKey, _: Timestamp) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>> {

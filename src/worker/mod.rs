@@ -186,7 +186,8 @@ impl Opened<'_> {
         Fut: Future<Output = worker::Result<worker::Response>> + 'static,
     {
         if convert::is_handled(req.inner()) {
-            return convert::to_web(convert::from_worker(handler(req).await?)?);
+            let response = Handler(SendWrapper((req, handler))).fetch(Ask::AsIs).await.map_err(|error| error.0)?;
+            return convert::to_web(response);
         }
         convert::mark_handled(req.inner());
         let view = convert::View::of(&req);
@@ -208,13 +209,14 @@ where
 
     fn fetch(self, ask: Ask) -> impl Future<Output = Result<Response, Self::Error>> + Send {
         let (request, handler) = self.0.0;
-        SendFuture::new(async move {
+        // Boxed, so that the handler is compiled once for the three places that call it.
+        SendFuture::new(Box::pin(async move {
             let request = match ask {
                 Ask::AsIs => request,
                 Ask::Whole { hide } => convert::masked(request, hide).map_err(SendWrapper)?,
             };
             let response = handler(request).await.map_err(SendWrapper)?;
             convert::from_worker(response).map_err(SendWrapper)
-        })
+        }))
     }
 }
