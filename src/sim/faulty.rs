@@ -5,9 +5,13 @@ use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
 use crate::sim::SimRuntime;
 use crate::tier::{Takes, Tier, TierError};
+use bytes::Bytes;
 use futures::future::{BoxFuture, poll_fn};
+use http_body::{Frame, SizeHint};
+use std::convert::Infallible;
+use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 /// What goes wrong when a tier is asked.
@@ -25,6 +29,8 @@ pub enum GetFault {
     Foreign,
     /// It answers with all but the last byte of the body.
     Truncated,
+    /// It answers at once, with a body of the right length that never comes.
+    Stalled,
 }
 
 /// What goes wrong when a tier is given an entry.
@@ -76,12 +82,7 @@ impl FaultyTier {
     #[must_use]
     pub fn new(inner: impl Tier + 'static, runtime: SimRuntime) -> Self {
         let timeout = Some(Duration::from_secs(1));
-        Self {
-            inner: Box::new(inner),
-            runtime,
-            timeout,
-            state: Mutex::default(),
-        }
+        Self { inner: Box::new(inner), runtime, timeout, state: Mutex::default() }
     }
 
     /// How long a look-up may take. Default: 1 s.
@@ -136,11 +137,7 @@ impl FaultyTier {
         &*self.inner
     }
 
-    async fn faulty_get(
-        &self,
-        key: &CacheKey,
-        now: Timestamp,
-    ) -> Result<Option<StoredResponse>, TierError> {
+    async fn faulty_get(&self, key: &CacheKey, now: Timestamp) -> Result<Option<StoredResponse>, TierError> {
         let fault = {
             let mut state = self.state();
             state.gets += 1;
@@ -155,25 +152,22 @@ impl FaultyTier {
                 self.inner.get(key, now).await
             }
             Some(GetFault::Corrupt) => Err(TierError::Corrupt("simulated".to_owned())),
-            Some(GetFault::Foreign) => {
-                match self.keys().into_iter().rev().find(|other| other != key) {
-                    Some(other) => self.inner.get(&other, now).await,
-                    None => Ok(None),
-                }
-            }
+            Some(GetFault::Foreign) => match self.keys().into_iter().rev().find(|other| other != key) {
+                Some(other) => self.inner.get(&other, now).await,
+                None => Ok(None),
+            },
             Some(GetFault::Truncated) => match self.inner.get(key, now).await? {
                 Some(entry) => cut(entry).await.map(Some),
                 None => Ok(None),
             },
+            Some(GetFault::Stalled) => {
+                let found = self.inner.get(key, now).await?;
+                Ok(found.map(|entry| entry.with_body(Body::stream(Stalled(entry.body.len())))))
+            }
         }
     }
 
-    async fn faulty_put(
-        &self,
-        key: &CacheKey,
-        entry: StoredResponse,
-        now: Timestamp,
-    ) -> Result<(), TierError> {
+    async fn faulty_put(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
         let fault = {
             let mut state = self.state();
             state.puts += 1;
@@ -258,6 +252,22 @@ async fn cut(mut entry: StoredResponse) -> Result<StoredResponse, TierError> {
     let bytes = body.map_err(|error| TierError::Failed(error.to_string()))?;
     entry.body = Body::from(bytes.slice(..bytes.len().saturating_sub(1)));
     Ok(entry)
+}
+
+/// A body of known length that never comes.
+struct Stalled(Option<u64>);
+
+impl http_body::Body for Stalled {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.map_or_else(SizeHint::default, SizeHint::with_exact)
+    }
 }
 
 fn failed() -> TierError {

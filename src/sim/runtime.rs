@@ -37,14 +37,7 @@ struct State {
 impl Default for State {
     fn default() -> Self {
         let now = SimRuntime::START;
-        Self {
-            now,
-            next_id: 0,
-            timers: Vec::new(),
-            tasks: Vec::new(),
-            in_hand: 0,
-            log: Vec::new(),
-        }
+        Self { now, next_id: 0, timers: Vec::new(), tasks: Vec::new(), in_hand: 0, log: Vec::new() }
     }
 }
 
@@ -109,16 +102,12 @@ impl SimRuntime {
         loop {
             self.settle();
             if flag.take() {
-                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker))
-                {
+                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                     self.settle();
                     return output;
                 }
             } else {
-                assert!(
-                    self.pass_to_next_timer(),
-                    "the future waits for what nobody will do"
-                );
+                assert!(self.pass_to_next_timer(), "the future waits for what nobody will do");
             }
         }
     }
@@ -181,9 +170,7 @@ impl SimRuntime {
             let mut state = self.state();
             state.now = state.now.max(to);
             let now = state.now;
-            std::mem::take(&mut state.timers)
-                .into_iter()
-                .partition::<Vec<_>, _>(|t| t.at <= now)
+            std::mem::take(&mut state.timers).into_iter().partition::<Vec<_>, _>(|t| t.at <= now)
         };
         self.state().timers.extend(waiting);
         for timer in due {
@@ -214,10 +201,7 @@ impl Runtime for SimRuntime {
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.state().tasks.push(Task {
-            work: task,
-            flag: Flag::up(),
-        });
+        self.state().tasks.push(Task { work: task, flag: Flag::up() });
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
@@ -225,11 +209,7 @@ impl Runtime for SimRuntime {
         state.next_id += 1;
         let (id, at) = (state.next_id, state.now.plus(duration));
         drop(state);
-        Box::pin(Sleep {
-            host: self.clone(),
-            id,
-            at,
-        })
+        Box::pin(Sleep { host: self.clone(), id, at })
     }
 
     fn log(&self, line: &str) {

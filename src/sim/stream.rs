@@ -32,46 +32,16 @@ impl StreamTier {
     /// A tier that keeps at most `budget` bytes, each entry counted with some overhead.
     #[must_use]
     pub fn new(level: Level, budget: u64) -> Self {
-        Self {
-            shelf: MemoryTier::new(level, budget).max_entry(budget),
-            limit: budget,
-        }
+        Self { shelf: MemoryTier::new(level, budget).max_entry(budget), limit: budget }
     }
 
-    async fn commit(
-        &self,
-        key: &CacheKey,
-        entry: StoredResponse,
-        now: Timestamp,
-    ) -> Result<(), TierError> {
-        let StoredResponse {
-            head,
-            headers,
-            body,
-        } = entry;
-        let bytes = body
-            .into_bytes(self.limit)
-            .await
-            .map_err(|e| TierError::Refused(e.to_string()))?;
-        if head
-            .length
-            .is_some_and(|length| length != bytes.len() as u64)
-        {
-            return Err(TierError::Refused(
-                "the body is not of the length announced".to_owned(),
-            ));
+    async fn commit(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
+        let StoredResponse { head, headers, body } = entry;
+        let bytes = body.into_bytes(self.limit).await.map_err(|e| TierError::Refused(e.to_string()))?;
+        if head.length.is_some_and(|length| length != bytes.len() as u64) {
+            return Err(TierError::Refused("the body is not of the length announced".to_owned()));
         }
-        self.shelf
-            .put(
-                key,
-                StoredResponse {
-                    head,
-                    headers,
-                    body: bytes.into(),
-                },
-                now,
-            )
-            .await
+        self.shelf.put(key, StoredResponse { head, headers, body: bytes.into() }, now).await
     }
 }
 
@@ -119,10 +89,7 @@ impl http_body::Body for Chunks {
     type Data = Bytes;
     type Error = Infallible;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         let size = self.0.len().min(CHUNK);
         let chunk = self.0.split_to(size);
         Poll::Ready((!chunk.is_empty()).then_some(Ok(Frame::data(chunk))))

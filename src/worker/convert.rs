@@ -2,7 +2,7 @@
 
 use super::body::{Coding, JsBuffer, JsStream};
 use super::js;
-use crate::body::{Body, HostBody as _};
+use crate::body::{Body, BodyError, HostBody as _};
 use crate::message::{CONDITIONAL_FIELDS, HeaderFields, Hide, RequestView, Response};
 use crate::semantics::Fields;
 use js_sys::{Array, Reflect, Uint8Array};
@@ -186,6 +186,45 @@ impl HeaderFields for JsHeaders {
     }
 }
 
+/// The fields in JavaScript, whichever door they came through.
+pub(super) fn js_headers(headers: Box<dyn HeaderFields>) -> Result<Headers, JsValue> {
+    #[cfg(feature = "tower")]
+    if !(headers.as_ref() as &dyn Any).is::<JsHeaders>() {
+        let copy = Headers::new()?;
+        headers.for_each(&mut |name, value| {
+            // A value that is no text stays behind: JavaScript has no way to hold it.
+            if let Ok(value) = std::str::from_utf8(value) {
+                let _ = copy.append(name, value);
+            }
+        });
+        return Ok(copy);
+    }
+    match headers.into_any().downcast::<JsHeaders>() {
+        Ok(headers) => Ok(headers.0.0),
+        Err(_) => Headers::new(),
+    }
+}
+
+/// The body in JavaScript, where those of this door are already.
+#[cfg(not(feature = "tower"))]
+#[allow(clippy::unused_async, reason = "the Tower door's bodies have to be awaited")]
+pub(super) async fn js_body(body: Body, _: u64) -> Result<Body, BodyError> {
+    Ok(body)
+}
+
+/// The body in JavaScript: one that came through the Tower door is read into a buffer.
+#[cfg(feature = "tower")]
+pub(super) async fn js_body(body: Body, limit: u64) -> Result<Body, BodyError> {
+    let body = match body.into_host::<JsBuffer>() {
+        Ok(buffer) => return Ok(Body::host(buffer)),
+        Err(body) => body,
+    };
+    match body.into_host::<JsStream>() {
+        Ok(stream) => Ok(Body::host(stream)),
+        Err(body) => Ok(JsBuffer::body(Uint8Array::from(body.into_bytes(limit).await?.as_ref()), Coding::Applied)),
+    }
+}
+
 /// What a handler's response holds beside status, fields and body: WebSocket, `cf`, how the body is encoded.
 type Luggage = SendWrapper<ResponseBuilder>;
 
@@ -217,10 +256,7 @@ const OK: u16 = 200;
 /// The engine's response for the runtime. A hit that is whole already goes out as it is.
 pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
     let Response { status, headers, body, luggage } = response;
-    let headers = match headers.into_any().downcast::<JsHeaders>() {
-        Ok(headers) => headers.0.0,
-        Err(_) => return Err(worker::Error::RustError("layercake: a response with foreign header fields".to_owned())),
-    };
+    let headers = js_headers(headers)?;
     let (mut coding, mut buffer, mut stream) = (Coding::Pending, None, None);
     match body.into_host::<JsBuffer>() {
         Ok(found) => (coding, buffer) = (found.coding, Some(found.bytes.0)),

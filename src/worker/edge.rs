@@ -5,7 +5,7 @@
 //! field; the other fields stay where they are, and are never copied into Rust.
 
 use super::body::{JsBuffer, JsStream};
-use super::convert::JsHeaders;
+use super::convert::{JsHeaders, js_body, js_headers};
 use super::js;
 use crate::body::Body;
 use crate::entry::{StoredResponse, wire};
@@ -138,10 +138,7 @@ impl EdgeTier {
         let lines = displaced.iter().map(|(name, value)| (*name, value.as_slice()));
         let text = wire::encode(&head, lines);
         let retention = head.freshness.retention_left(now).as_secs().max(1);
-        let Ok(JsHeaders(headers)) = headers.into_any().downcast::<JsHeaders>().map(|headers| *headers) else {
-            return Err(TierError::Refused("the fields are not JavaScript's".to_owned()));
-        };
-        let headers = headers.0;
+        let headers = js_headers(headers).map_err(failed)?;
         for (name, _) in &displaced {
             headers.delete(name).map_err(failed)?;
         }
@@ -153,6 +150,7 @@ impl EdgeTier {
         let init = ResponseInit::new();
         init.set_status(200);
         init.set_headers(&headers);
+        let body = js_body(body, u64::MAX).await.map_err(|e| TierError::Failed(e.to_string()))?;
         let response = match body.into_host::<JsBuffer>() {
             Ok(buffer) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&buffer.bytes), &init),
             Err(body) => match body.into_host::<JsStream>().ok().and_then(|mut stream| stream.take_checked(head.length)) {

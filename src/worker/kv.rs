@@ -5,7 +5,7 @@
 //! the word `envelope`, and the body a slice of the buffer on the JavaScript side. One read either way.
 
 use super::body::{Coding, JsBuffer, JsStream, checked, read_whole};
-use super::convert::JsHeaders;
+use super::convert::{JsHeaders, js_body};
 use super::js;
 use crate::body::Body;
 use crate::engine::SMALL_BODY;
@@ -116,6 +116,7 @@ impl KvTier {
         if body.len().or(head.length).is_some_and(|length| length + text.len() as u64 > MAX_VALUE) {
             return Err(TierError::Refused(format!("a KV value holds at most {MAX_VALUE} bytes")));
         }
+        let body = js_body(body, MAX_VALUE).await.map_err(|e| TierError::Failed(e.to_string()))?;
         let (value, metadata) = if json_length(&text) <= MAX_METADATA {
             (value(body, head.length)?, text.as_str())
         } else {
