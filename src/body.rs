@@ -414,7 +414,10 @@ mod tests {
         type Data = Bytes;
         type Error = &'static str;
 
-        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, &'static str>>> {
             Poll::Ready(self.0.pop_front().map(|chunk| match chunk {
                 Some(text) => Ok(Frame::data(Bytes::from_static(text.as_bytes()))),
                 None => Err("torn"),
@@ -465,6 +468,9 @@ mod tests {
         assert!(script(&[Some("ab")]).try_clone().is_none());
         let buffered = script(&[Some("ab")]).buffer(5).now_or_never().unwrap().unwrap();
         assert_eq!(buffered.len(), Some(2));
-        assert!(matches!(script(&[Some("ab")]).buffer(1).now_or_never().unwrap(), Err(BodyError::TooLarge { limit: 1 })));
+        assert!(matches!(
+            script(&[Some("ab")]).buffer(1).now_or_never().unwrap(),
+            Err(BodyError::TooLarge { limit: 1 })
+        ));
     }
 }

@@ -1,6 +1,77 @@
-//! layercake
+//! Multi-tier cache middleware for Cloudflare Worker routers.
+//!
+//! A request is answered from the isolate's memory, then from the edge Cache API, then from Workers KV, then by your own
+//! handler; what is stored is stored behind the response. [`worker`](mod@crate::worker) is the door for
+//! `worker::Router` and plain handlers, [`layer`](mod@crate::layer) the one for Tower services such as axum's router.
+//!
+//! ```
+//! use layercake::{CacheConfig, ConfigError, Policy, SchemaVersion};
+//! use std::time::Duration;
+//!
+//! fn table() -> Result<CacheConfig, ConfigError> {
+//!     let secs = Duration::from_secs;
+//!     CacheConfig::new("shop", SchemaVersion(1))
+//!         .route("/assets/*rest", Policy::ttl(secs(86_400)).anonymous())
+//!         .route("/api/products/:id", Policy::ttl(secs(30)).stale_while_revalidate(secs(60)))
+//!         .route("/account/*rest", Policy::bypass())
+//!         .build()
+//! }
+//! assert!(table().is_ok());
+//! ```
+//!
+//! # The map
+//!
+//! A module uses its own floor and those below, never above; a test reads the sources and sees to it.
+//!
+//! | floor | module | what for |
+//! | --- | --- | --- |
+//! | 0 | [`semantics`] | the law (RFC 9110, 9111, 5861, 9211, 9213) as pure functions |
+//! | 1 | [`policy`] | the owner's will: policies, the route table, keys |
+//! | 1 | [`message`], [`body`] | requests and responses as views of what the host holds |
+//! | 1 | [`entry`] | a stored response and its wire format |
+//! | 1 | [`stats`] | what is counted |
+//! | 2 | [`runtime`], [`tier`] | what the host lends; a place that keeps stored responses |
+//! | 3 | [`engine`] | the walk of one request: begin with [`Cache::handle`] |
+//! | 4 | [`layer`](mod@crate::layer) | the Tower door |
+//! | 5 | [`worker`](mod@crate::worker) | the Cloudflare door, the Cache API and KV tiers |
+//! | – | `sim` | a virtual clock, a runtime driven by hand, tiers that fail on demand |
+//!
+//! # Features
+//!
+//! | feature | what it brings |
+//! | --- | --- |
+//! | `tower` (default) | [`layer`](mod@crate::layer) |
+//! | `worker` | [`worker`](mod@crate::worker) |
+//! | `axum` | `tower`, and with `worker` what axum on Workers needs |
+//! | `tokio` | [`runtime::TokioRuntime`](crate::runtime), for native services |
+//! | `json` | `serde::Serialize` for [`stats::Stats`] |
+//! | `sim` | the module `sim` |
+//!
+//! # Design notes
+//!
+//! - **Bodies stay where they are.** The engine asks a [`Body`] its length, shares it, tees it or drops it. On Workers the
+//!   bytes never enter WebAssembly on a hit, nor when a streamed answer is stored.
+//! - **Header fields are read by name, when a rule wants them**: each read crosses into JavaScript.
+//! - **Logical expiry is not retention.** An entry carries its own times in its head, and the tiers are told to keep it for
+//!   freshness plus the longer stale window. Promotion keeps the birth time.
+//! - **A cache problem is never the visitor's problem.** A tier that fails, hangs or returns something unreadable is a
+//!   missing tier; it is counted and, at most every ten seconds, logged in words.
+//! - **L1 has no time limit by default**, KV has one of 2 s: a timer costs 15 us of CPU, a tenth of an L1 look-up.
+//!   `worker::EdgeTier::lookup_timeout` sets one.
+
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unreachable_pub)]
+#![warn(clippy::pedantic)]
+#![allow(
+    clippy::module_name_repetitions,
+    clippy::must_use_candidate,
+    clippy::missing_fields_in_debug,
+    clippy::similar_names,
+    clippy::struct_excessive_bools,
+    clippy::duration_suboptimal_units,
+    reason = "names and flags follow the RFCs, whose unit is the second"
+)]
+
 pub mod body;
 pub mod engine;
 pub mod entry;
@@ -16,6 +87,7 @@ pub mod stats;
 pub mod tier;
 #[cfg(feature = "worker")]
 pub mod worker;
+
+pub use body::Body;
 pub use engine::{Cache, CacheConfig, CacheConfigBuilder, ConfigError, Origin};
 pub use policy::{Policy, SchemaVersion};
-pub use body::Body;

@@ -19,7 +19,11 @@ pub trait Runtime: Send + Sync {
 }
 
 /// The outcome of `work`, or `None` when it takes longer than `limit`; without a limit no timer is made.
-pub(crate) async fn within<F: Future + Unpin>(runtime: &dyn Runtime, limit: Option<Duration>, work: F) -> Option<F::Output> {
+pub(crate) async fn within<F: Future + Unpin>(
+    runtime: &dyn Runtime,
+    limit: Option<Duration>,
+    work: F,
+) -> Option<F::Output> {
     let Some(limit) = limit else { return Some(work.await) };
     match select(work, runtime.sleep(limit)).await {
         Either::Left((output, _)) => Some(output),

@@ -204,7 +204,10 @@ impl CacheConfig {
 
 impl fmt::Debug for CacheConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CacheConfig").field("prefix", &self.0.prefix).field("routes", &self.0.routes).finish_non_exhaustive()
+        f.debug_struct("CacheConfig")
+            .field("prefix", &self.0.prefix)
+            .field("routes", &self.0.routes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -338,11 +341,12 @@ impl CacheConfigBuilder {
                 });
             }
         }
-        let routes = Routes::build(self.rules.clone(), self.fallback.clone()).map_err(|(place, why)| ConfigError::Pattern {
-            rule: place + 1,
-            pattern: self.rules.get(place).map(|(pattern, _)| pattern.clone()).unwrap_or_default(),
-            why,
-        })?;
+        let routes =
+            Routes::build(self.rules.clone(), self.fallback.clone()).map_err(|(place, why)| ConfigError::Pattern {
+                rule: place + 1,
+                pattern: self.rules.get(place).map(|(pattern, _)| pattern.clone()).unwrap_or_default(),
+                why,
+            })?;
         Ok(self.assemble(prefix, routes))
     }
 

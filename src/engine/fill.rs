@@ -206,7 +206,9 @@ impl Store {
     /// can take the stream.
     fn source(&self) -> Option<usize> {
         let streams = |skip_l1: bool| {
-            self.takers.iter().position(|(takes, tier)| *takes == Takes::Stream && !(skip_l1 && tier.level() == Level::L1))
+            self.takers
+                .iter()
+                .position(|(takes, tier)| *takes == Takes::Stream && !(skip_l1 && tier.level() == Level::L1))
         };
         streams(self.cache.config.l1_is_inert()).or_else(|| streams(false))
     }

@@ -1,7 +1,7 @@
 //! Tiers in order; a failing or slow tier is a missing one.
 
-use super::plan::{Plan, Question};
 use super::Cache;
+use super::plan::{Plan, Question};
 use crate::entry::StoredResponse;
 use crate::policy::Level;
 use crate::runtime::within;

@@ -96,13 +96,11 @@ impl Cache {
     }
 
     /// Reads what there is to know of `request`, for a door whose request moves on into the origin.
-    #[must_use]
     pub fn prepare(&self, request: &dyn RequestView) -> Prepared {
         Prepared { cache: self.clone(), plan: Plan::of(&self.config, request) }
     }
 
     /// As [`prepare`](Self::prepare), under `policy` instead of the table's.
-    #[must_use]
     pub fn prepare_under(&self, policy: Arc<Policy>, request: &dyn RequestView) -> Prepared {
         Prepared { cache: self.clone(), plan: Plan::under(&self.config, policy, request) }
     }

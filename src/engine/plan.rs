@@ -62,12 +62,7 @@ impl Plan {
         Self::build(config, route, policy, request)
     }
 
-    fn build(
-        config: &CacheConfig,
-        route: RouteId,
-        policy: Arc<Policy>,
-        request: &dyn RequestView,
-    ) -> Self {
+    fn build(config: &CacheConfig, route: RouteId, policy: Arc<Policy>, request: &dyn RequestView) -> Self {
         let (get, head) = (request.method() == "GET", request.method() == "HEAD");
         let gate = match forward(config, &policy, request) {
             Some(forward) => Gate::Forward(forward),

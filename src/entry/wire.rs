@@ -108,7 +108,9 @@ pub fn decode(text: &[u8]) -> Result<(Head, FieldList, usize), WireError> {
     }
     let (mut check, mut status, mut times) = (None, None, None);
     let (mut shared, mut length, mut epoch) = (false, None, 0);
-    let (mut tags, mut selecting, mut fields): (Vec<Box<str>>, Vec<(Box<str>, Box<str>)>, FieldList) = Default::default();
+    let mut tags: Vec<Box<str>> = Vec::new();
+    let mut selecting: Vec<(Box<str>, Box<str>)> = Vec::new();
+    let mut fields = FieldList::new();
     let mut name: Option<(u8, String)> = None;
     loop {
         let (&letter, behind) = rest.split_first().ok_or(WireError::Truncated)?;
@@ -188,11 +190,13 @@ fn parse(digits: &[u8]) -> Result<u64, WireError> {
     if digits.is_empty() {
         return Err(WireError::Malformed);
     }
-    digits.iter().try_fold(0u64, |n, b| {
-        let digit = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
-        n.checked_mul(10)?.checked_add(digit)
-    })
-    .ok_or(WireError::Malformed)
+    digits
+        .iter()
+        .try_fold(0u64, |n, b| {
+            let digit = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
+            n.checked_mul(10)?.checked_add(digit)
+        })
+        .ok_or(WireError::Malformed)
 }
 
 fn parse_times(value: &[u8]) -> Result<(Freshness, Timestamp), WireError> {
@@ -309,7 +313,9 @@ mod tests {
 
     #[test]
     fn foreign_text_is_an_error_and_unknown_letters_are_skipped() {
-        for text in ["", "2k0:.", "{\"a\":1}", "1.", "1k24:zz", "1k2:ab.", "1s99999999999999:1.", "1h1:a.", "1i1:a.", "\u{0}"] {
+        for text in
+            ["", "2k0:.", "{\"a\":1}", "1.", "1k24:zz", "1k2:ab.", "1s99999999999999:1.", "1h1:a.", "1i1:a.", "\u{0}"]
+        {
             assert!(decode(text.as_bytes()).is_err(), "{text}");
         }
         let text = encode(&head(), []).replacen('1', "1Z3:new", 1);

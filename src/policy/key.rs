@@ -11,8 +11,8 @@
 //! The first 20 bytes name the entry in every tier, the next 12 are repeated inside it ([`KeyCheck`]). The input is
 //! frozen by a test: a change would empty every deployed cache, or worse.
 
-use crate::entry::wire::hex;
 use crate::entry::KeyCheck;
+use crate::entry::wire::hex;
 use crate::message::RequestView;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;

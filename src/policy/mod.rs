@@ -169,8 +169,11 @@ impl Policy {
     pub fn methods(mut self, methods: &[&str]) -> Self {
         self.methods = Methods { get: methods.contains(&"GET"), head: methods.contains(&"HEAD") };
         if let Some(other) = methods.iter().find(|m| !matches!(**m, "GET" | "HEAD")) {
-            self.problem =
-                Some(Problem { field: "methods", value: (*other).to_owned(), expected: "GET or HEAD: no other is cached" });
+            self.problem = Some(Problem {
+                field: "methods",
+                value: (*other).to_owned(),
+                expected: "GET or HEAD: no other is cached",
+            });
         }
         self
     }

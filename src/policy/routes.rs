@@ -35,7 +35,10 @@ struct Rule {
 impl Routes {
     /// One policy for every path.
     pub(crate) fn only(policy: Policy) -> Self {
-        Self { matcher: matchit::Router::new(), rules: vec![Rule { pattern: "(fallback)".into(), policy: Arc::new(policy) }] }
+        Self {
+            matcher: matchit::Router::new(),
+            rules: vec![Rule { pattern: "(fallback)".into(), policy: Arc::new(policy) }],
+        }
     }
 
     /// The rules in order of their patterns; `Err` has the place of the rule that cannot be taken and why.

@@ -134,9 +134,7 @@ fn delta_seconds(argument: &[u8]) -> u32 {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return 0;
     }
-    digits.iter().fold(0u32, |n, d| {
-        n.saturating_mul(10).saturating_add(u32::from(d - b'0')).min(MAX_DELTA_SECONDS)
-    })
+    digits.iter().fold(0u32, |n, d| n.saturating_mul(10).saturating_add(u32::from(d - b'0')).min(MAX_DELTA_SECONDS))
 }
 
 #[cfg(test)]

@@ -194,10 +194,11 @@ fn lifetime(
         return Ok(default.saturating_add(age));
     }
     // 4.2.2: heuristics only for the statuses defined so, or with `public`.
-    if rules.heuristics && (heuristically_cacheable(status) || cc.public) {
-        if let Some(lifetime) = heuristic_lifetime(fields, response_time) {
-            return Ok(lifetime);
-        }
+    if rules.heuristics
+        && (heuristically_cacheable(status) || cc.public)
+        && let Some(lifetime) = heuristic_lifetime(fields, response_time)
+    {
+        return Ok(lifetime);
     }
     Err(NotStored::NoLifetime)
 }
@@ -222,9 +223,7 @@ fn window(owner: Option<Duration>, own: Option<u32>, cc: &CacheControl) -> Durat
 
 /// `Access-Control-Allow-Origin` with one origin in it means that the answer depends on `Origin`, said or not.
 fn allows_one_origin(fields: &(impl Fields + ?Sized)) -> bool {
-    fields
-        .field("access-control-allow-origin")
-        .is_some_and(|value| list_members(&value).any(|origin| origin != b"*"))
+    fields.field("access-control-allow-origin").is_some_and(|value| list_members(&value).any(|origin| origin != b"*"))
 }
 
 #[cfg(test)]
@@ -291,7 +290,13 @@ mod tests {
             (from_fields(), GET, 200, &[("cache-control", "max-age=60")], Ok(60)),
             (from_fields(), GET, 200, &[("cache-control", "max-age=0")], Err(NotStored::NoLifetime)),
             (from_fields(), GET, 200, &[("cache-control", "max-age=5"), ("age", "9")], Err(NotStored::Expired)),
-            (from_fields(), GET, 200, &[("last-modified", "Sun, 06 Nov 1994 08:49:27 GMT")], Err(NotStored::NoLifetime)),
+            (
+                from_fields(),
+                GET,
+                200,
+                &[("last-modified", "Sun, 06 Nov 1994 08:49:27 GMT")],
+                Err(NotStored::NoLifetime),
+            ),
             (letter(), GET, 200, &[("last-modified", "Sun, 06 Nov 1994 08:49:27 GMT")], Ok(1)),
         ];
         for (rules, request, status, fields, expected) in cases {

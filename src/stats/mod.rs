@@ -187,7 +187,10 @@ impl Stats {
     /// Requests answered from a tier, fresh or stale.
     #[must_use]
     pub fn hits(&self) -> u64 {
-        [Event::HitHot, Event::HitL1, Event::HitL2, Event::Stale, Event::StaleIfError].iter().map(|e| self.count(*e)).sum()
+        [Event::HitHot, Event::HitL1, Event::HitL2, Event::Stale, Event::StaleIfError]
+            .iter()
+            .map(|e| self.count(*e))
+            .sum()
     }
 
     /// Hits over requests that were meant for the cache, in thousandths; `None` before the first such request.

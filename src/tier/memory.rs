@@ -97,11 +97,20 @@ impl Tier for MemoryTier {
         }
     }
 
-    fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>> {
+    fn get<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>> {
         Box::pin(ready(Ok(self.shelf().get(key.name(), now))))
     }
 
-    fn put<'a>(&'a self, key: &'a CacheKey, entry: StoredResponse, now: Timestamp) -> BoxFuture<'a, Result<(), TierError>> {
+    fn put<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        entry: StoredResponse,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), TierError>> {
         let retention = entry.head.freshness.retention_left(now);
         let stay = self.max_stay.map_or(retention, |stay| stay.min(retention));
         let weight = entry.body.len().filter(|length| *length <= self.max_entry).map(|length| {

@@ -54,12 +54,18 @@ pub trait Tier: Send + Sync {
     }
 
     /// The entry under `key`, if there is one. It may be stale: the engine decides.
-    fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>>;
+    fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp)
+    -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>>;
 
     /// Keeps `entry` for what is left of its [retention](crate::semantics::freshness::Freshness::retention) at `now`, in
     /// place of what was there. Returns once it is committed; an entry whose body breaks off, or is not of the length its
     /// head says, must not be.
-    fn put<'a>(&'a self, key: &'a CacheKey, entry: StoredResponse, now: Timestamp) -> BoxFuture<'a, Result<(), TierError>>;
+    fn put<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        entry: StoredResponse,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), TierError>>;
 
     /// Forgets the entry under `key`.
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>>;

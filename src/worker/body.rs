@@ -135,7 +135,7 @@ impl JsStream {
     pub(super) fn take_checked(&mut self, announced: Option<u64>) -> Option<Result<ReadableStream, JsValue>> {
         let stream = self.take()?;
         Some(match announced {
-            Some(length) if !self.enforced && !is_internal(&stream) => checked(stream, length),
+            Some(length) if !self.enforced && !is_internal(&stream) => checked(&stream, length),
             _ => Ok(stream),
         })
     }
@@ -180,12 +180,12 @@ fn is_internal(stream: &ReadableStream) -> bool {
 }
 
 /// `stream` behind a `FixedLengthStream`: one that delivers another number of bytes fails instead of ending.
-pub(super) fn checked(stream: ReadableStream, length: u64) -> Result<ReadableStream, JsValue> {
+pub(super) fn checked(stream: &ReadableStream, length: u64) -> Result<ReadableStream, JsValue> {
     let constructor = js::get(&js_sys::global(), "FixedLengthStream").dyn_into::<js_sys::Function>()?;
     #[allow(clippy::cast_precision_loss, reason = "no body comes near 2^53 bytes")]
     let pair = js_sys::Reflect::construct(&constructor, &Array::of1(&JsValue::from_f64(length as f64)))?;
-    let pipe = js::get(&stream, "pipeThrough").dyn_into::<js_sys::Function>()?;
-    Ok(pipe.call1(&stream, &pair)?.unchecked_into())
+    let pipe = js::get(stream, "pipeThrough").dyn_into::<js_sys::Function>()?;
+    Ok(pipe.call1(stream, &pair)?.unchecked_into())
 }
 
 impl HostBody for JsStream {

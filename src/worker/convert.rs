@@ -135,12 +135,12 @@ impl JsHeaders {
 
     /// Changes the fields; those of a fetched response are immutable and are copied first.
     fn change(&mut self, change: impl Fn(&Headers) -> Result<(), JsValue>) {
-        if change(&self.0).is_err() {
-            if let Ok(copy) = Headers::new_with_headers(&self.0) {
-                // A value that JavaScript refuses even so is left out.
-                let _ = change(&copy);
-                self.0 = SendWrapper(copy);
-            }
+        if change(&self.0).is_err()
+            && let Ok(copy) = Headers::new_with_headers(&self.0)
+        {
+            // A value that JavaScript refuses even so is left out.
+            let _ = change(&copy);
+            self.0 = SendWrapper(copy);
         }
     }
 }
@@ -229,7 +229,7 @@ pub(super) async fn js_body(body: Body, limit: u64) -> Result<Body, BodyError> {
 type Luggage = SendWrapper<ResponseBuilder>;
 
 /// The handler's response for the engine. Bytes become one JavaScript buffer that every tier shares.
-pub(super) fn from_worker(response: worker::Response) -> worker::Result<Response> {
+pub(super) fn from_worker(response: worker::Response) -> Response {
     let (status, headers) = (response.status_code(), response.headers().0.clone());
     let coding = match response.encode_body() {
         EncodeBody::Automatic if is_coded_by_runtime(&headers) => Coding::Pending,
@@ -241,7 +241,7 @@ pub(super) fn from_worker(response: worker::Response) -> worker::Result<Response
         ResponseBody::Body(bytes) => JsBuffer::body(Uint8Array::from(bytes.as_slice()), coding),
         ResponseBody::Stream(stream) => JsStream::body(stream, coding),
     };
-    Ok(Response { status, headers: JsHeaders::boxed(headers), body, luggage: Some(Box::new(SendWrapper(builder))) })
+    Response { status, headers: JsHeaders::boxed(headers), body, luggage: Some(Box::new(SendWrapper(builder))) }
 }
 
 /// Whether `Content-Encoding` names a coding that the runtime applies to a body on its way out, and takes off a fetched
@@ -270,17 +270,16 @@ pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
             }
         }
     }
-    let init = match luggage.and_then(|luggage| luggage.downcast::<Luggage>().ok()) {
-        Some(builder) => ResponseInit::from(builder.0.with_status(status).with_headers(worker::Headers(headers))),
-        None => {
-            let init = ResponseInit::new();
-            init.set_status(status);
-            if coding == Coding::Applied && headers.has("content-encoding").unwrap_or(false) {
-                js::set(&init, "encodeBody", &JsValue::from_str("manual"));
-            }
-            init.set_headers(&headers);
-            init
+    let init = if let Some(builder) = luggage.and_then(|luggage| luggage.downcast::<Luggage>().ok()) {
+        ResponseInit::from(builder.0.with_status(status).with_headers(worker::Headers(headers)))
+    } else {
+        let init = ResponseInit::new();
+        init.set_status(status);
+        if coding == Coding::Applied && headers.has("content-encoding").unwrap_or(false) {
+            js::set(&init, "encodeBody", &JsValue::from_str("manual"));
         }
+        init.set_headers(&headers);
+        init
     };
     // Fetch standard: these statuses take no body, and a constructor given one throws.
     let null = matches!(status, 101 | 204 | 205 | 304) || (buffer.is_none() && stream.is_none());
@@ -314,11 +313,11 @@ pub fn into_response(response: http::Response<Body>) -> worker::Result<web_sys::
             Ok(stream) => Body::host(stream),
             Err(body) => {
                 let response = worker::Response::from_stream(Chunks(body))?;
-                let stream = match response.into_parts().1 {
+
+                match response.into_parts().1 {
                     ResponseBody::Stream(stream) => JsStream::body(stream, Coding::Applied),
                     _ => Body::empty(),
-                };
-                stream
+                }
             }
         },
     };

@@ -82,7 +82,9 @@ impl EdgeTier {
 
     async fn cache(&self) -> Result<web_sys::Cache, TierError> {
         let Some(name) = &self.name else {
-            return DEFAULT.with(Clone::clone).ok_or_else(|| TierError::Failed("there is no Cache API here".to_owned()));
+            return DEFAULT
+                .with(Clone::clone)
+                .ok_or_else(|| TierError::Failed("there is no Cache API here".to_owned()));
         };
         let caches = js::get(&js_sys::global(), "caches");
         js::call(&caches, "open", &[&JsValue::from_str(name)]).await.map(JsCast::unchecked_into).map_err(failed)
@@ -153,13 +155,15 @@ impl EdgeTier {
         let body = js_body(body, u64::MAX).await.map_err(|e| TierError::Failed(e.to_string()))?;
         let response = match body.into_host::<JsBuffer>() {
             Ok(buffer) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&buffer.bytes), &init),
-            Err(body) => match body.into_host::<JsStream>().ok().and_then(|mut stream| stream.take_checked(head.length)) {
-                Some(stream) => {
-                    let stream = stream.map_err(failed)?;
-                    web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init)
+            Err(body) => {
+                match body.into_host::<JsStream>().ok().and_then(|mut stream| stream.take_checked(head.length)) {
+                    Some(stream) => {
+                        let stream = stream.map_err(failed)?;
+                        web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init)
+                    }
+                    None => web_sys::Response::new_with_opt_str_and_init(None, &init),
                 }
-                None => web_sys::Response::new_with_opt_str_and_init(None, &init),
-            },
+            }
         }
         .map_err(failed)?;
         let put = self.cache().await?.put_with_str(&key.url(), &response);
@@ -209,7 +213,12 @@ impl Tier for EdgeTier {
         Box::pin(SendFuture::new(self.read(key)))
     }
 
-    fn put<'a>(&'a self, key: &'a CacheKey, entry: StoredResponse, now: Timestamp) -> BoxFuture<'a, Result<(), TierError>> {
+    fn put<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        entry: StoredResponse,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), TierError>> {
         Box::pin(SendFuture::new(self.write(key, entry, now)))
     }
 

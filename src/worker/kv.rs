@@ -93,7 +93,7 @@ impl KvTier {
         let (head, fields, _) = wire::decode(metadata.as_bytes()).map_err(corrupt)?;
         let body = match head.length {
             Some(length) if length > SMALL_BODY => {
-                let stream = checked(stream_of(value)?, length).map_err(failed)?;
+                let stream = checked(&stream_of(value)?, length).map_err(failed)?;
                 JsStream::enforced(stream, Some(length))
             }
             length => {
@@ -162,10 +162,11 @@ fn value(body: Body, length: Option<u64>) -> Result<JsValue, TierError> {
 }
 
 async fn envelope(head: &str, body: Body) -> Result<JsValue, TierError> {
-    let body = match body.buffer(MAX_VALUE).await.map_err(|e| TierError::Refused(e.to_string()))?.into_host::<JsBuffer>() {
-        Ok(buffer) => buffer.bytes.0,
-        Err(_) => Uint8Array::new_with_length(0),
-    };
+    let body =
+        match body.buffer(MAX_VALUE).await.map_err(|e| TierError::Refused(e.to_string()))?.into_host::<JsBuffer>() {
+            Ok(buffer) => buffer.bytes.0,
+            Err(_) => Uint8Array::new_with_length(0),
+        };
     let head = Uint8Array::from(head.as_bytes());
     let whole = Uint8Array::new_with_length(head.length() + body.length());
     whole.set(&head, 0);
@@ -202,6 +203,7 @@ fn number(value: u64) -> JsValue {
     JsValue::from_f64(value as f64)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
 fn corrupt(why: impl ToString) -> TierError {
     TierError::Corrupt(why.to_string())
 }
@@ -232,7 +234,12 @@ impl Tier for KvTier {
         Box::pin(SendFuture::new(self.read(key)))
     }
 
-    fn put<'a>(&'a self, key: &'a CacheKey, entry: StoredResponse, now: Timestamp) -> BoxFuture<'a, Result<(), TierError>> {
+    fn put<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        entry: StoredResponse,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), TierError>> {
         Box::pin(SendFuture::new(self.write(key, entry, now)))
     }
 

@@ -90,14 +90,13 @@ impl Isolate {
     }
 
     /// The cache of one request: the hot tier and the default edge cache. Add KV with [`Opened::kv`].
-    #[must_use]
     pub fn open(&self, env: &worker::Env, ctx: worker::Context) -> Opened<'_> {
         let kept = self.kept();
         let runtime = WorkerRuntime::new(ctx);
-        if let Some(error) = &kept.error {
-            if !kept.complained.swap(true, Ordering::Relaxed) {
-                runtime.log(&format!("layercake: the table is wrong, nothing is cached: {error}"));
-            }
+        if let Some(error) = &kept.error
+            && !kept.complained.swap(true, Ordering::Relaxed)
+        {
+            runtime.log(&format!("layercake: the table is wrong, nothing is cached: {error}"));
         }
         Opened { kept, env: env.clone(), runtime, edge: Some(EdgeTier::default()), kv: None }
     }
@@ -140,7 +139,8 @@ impl Opened<'_> {
         if self.kv.is_some() {
             let _ = self.kept.kv_seen.set(binding.into());
         } else if !self.kept.complained.swap(true, Ordering::Relaxed) {
-            self.runtime.log(&format!("layercake: no KV binding {binding:?}, L2 is off; bind a KV namespace of that name"));
+            self.runtime
+                .log(&format!("layercake: no KV binding {binding:?}, L2 is off; bind a KV namespace of that name"));
         }
         self
     }
@@ -216,7 +216,7 @@ where
                 Ask::Whole { hide } => convert::masked(request, hide).map_err(SendWrapper)?,
             };
             let response = handler(request).await.map_err(SendWrapper)?;
-            convert::from_worker(response).map_err(SendWrapper)
+            Ok(convert::from_worker(response))
         }))
     }
 }

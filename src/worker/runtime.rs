@@ -21,7 +21,11 @@ impl WorkerRuntime {
 }
 
 impl Runtime for WorkerRuntime {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "milliseconds since 1970 are whole and positive")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "milliseconds since 1970 are whole and positive"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp::from_millis(js_sys::Date::now() as u64)
     }
