@@ -77,42 +77,33 @@ impl CacheControl {
     }
 
     fn take(&mut self, name: &[u8], argument: Option<&[u8]>) {
-        let is = |word: &str| name.eq_ignore_ascii_case(word.as_bytes());
-        let slot = if is("max-age") {
-            &mut self.max_age
-        } else if is("s-maxage") {
-            &mut self.s_maxage
-        } else if is("stale-while-revalidate") {
-            &mut self.stale_while_revalidate
-        } else if is("stale-if-error") {
-            &mut self.stale_if_error
-        } else if is("min-fresh") {
-            &mut self.min_fresh
-        } else if is("max-stale") {
-            self.max_stale.get_or_insert(argument.map_or(u32::MAX, delta_seconds));
-            return;
-        } else {
-            let flag = if is("no-store") {
-                &mut self.no_store
-            } else if is("no-cache") {
-                &mut self.no_cache
-            } else if is("private") {
-                &mut self.private
-            } else if is("public") {
-                &mut self.public
-            } else if is("must-revalidate") {
-                &mut self.must_revalidate
-            } else if is("proxy-revalidate") {
-                &mut self.proxy_revalidate
-            } else if is("only-if-cached") {
-                &mut self.only_if_cached
-            } else {
-                return;
-            };
-            *flag = true;
-            return;
-        };
-        slot.get_or_insert(argument.map_or(0, delta_seconds));
+        let lifetimes = [
+            ("max-age", &mut self.max_age),
+            ("s-maxage", &mut self.s_maxage),
+            ("stale-while-revalidate", &mut self.stale_while_revalidate),
+            ("stale-if-error", &mut self.stale_if_error),
+            ("min-fresh", &mut self.min_fresh),
+            ("max-stale", &mut self.max_stale),
+        ];
+        for (directive, slot) in lifetimes {
+            if name.eq_ignore_ascii_case(directive.as_bytes()) {
+                // Only max-stale means something without a value.
+                let bare = if directive == "max-stale" { u32::MAX } else { 0 };
+                slot.get_or_insert(argument.map_or(bare, delta_seconds));
+            }
+        }
+        let flags = [
+            ("no-store", &mut self.no_store),
+            ("no-cache", &mut self.no_cache),
+            ("private", &mut self.private),
+            ("public", &mut self.public),
+            ("must-revalidate", &mut self.must_revalidate),
+            ("proxy-revalidate", &mut self.proxy_revalidate),
+            ("only-if-cached", &mut self.only_if_cached),
+        ];
+        for (directive, flag) in flags {
+            *flag |= name.eq_ignore_ascii_case(directive.as_bytes());
+        }
     }
 }
 

@@ -57,7 +57,7 @@ fn rfc850(text: &[u8], received: Timestamp) -> Option<Timestamp> {
     let seconds = p.time_of_day()?;
     p.literal(b" GMT")?;
     p.end()?;
-    let this_year = 1970 + u32::try_from(received.as_secs() / 31_556_952).unwrap_or(0);
+    let this_year = 1970 + u32::try_from(received.as_secs() / 31_556_952).unwrap_or(0).min(8029);
     let mut year = this_year - this_year % 100 + short;
     if year > this_year + 50 {
         year -= 100;
