@@ -108,7 +108,19 @@ impl Body {
     }
 
     fn native(body: impl http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static) -> Self {
-        Self::host(NativeStream(Box::pin(body)))
+        Self::host(NativeStream(Box::pin(body), None))
+    }
+
+    /// The same body; a native stream is told how long it will be, because a reader may stop there and never ask for the
+    /// end of the stream.
+    #[must_use]
+    pub fn announced(mut self, length: Option<u64>) -> Self {
+        if let Inner::Host(host) = &mut self.0 {
+            if let Some(native) = (host.as_mut() as &mut dyn Any).downcast_mut::<NativeStream>() {
+                native.1 = length;
+            }
+        }
+        self
     }
 
     /// The length in bytes, when known without reading.
@@ -272,7 +284,7 @@ impl http_body::Body for Body {
 }
 
 /// A native body: any `http_body::Body`.
-struct NativeStream(BoxStream);
+struct NativeStream(BoxStream, Option<u64>);
 
 impl HostBody for NativeStream {
     fn len(&self) -> Option<u64> {
@@ -285,7 +297,8 @@ impl HostBody for NativeStream {
 
     fn tee(self: Box<Self>, limit: u64) -> Result<(Body, Body), Body> {
         let (sender, receiver) = oneshot::channel();
-        let recording = Recording { stream: self.0, limit, taken: BytesMut::new(), sender: Some(sender) };
+        let recording =
+            Recording { stream: self.0, limit, taken: BytesMut::new(), sender: Some(sender), length: self.1 };
         Ok((Body::native(recording), Body::native(Recorded(Some(receiver)))))
     }
 
@@ -334,6 +347,7 @@ struct Recording {
     limit: u64,
     taken: BytesMut,
     sender: Option<oneshot::Sender<Bytes>>,
+    length: Option<u64>,
 }
 
 impl Recording {
@@ -349,7 +363,7 @@ impl Recording {
                 } else if self.sender.is_some() {
                     self.taken.extend_from_slice(data);
                     // A client may stop polling once it has the last frame.
-                    if self.stream.is_end_stream() {
+                    if self.stream.is_end_stream() || self.length == Some(self.taken.len() as u64) {
                         self.finish();
                     }
                 }

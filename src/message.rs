@@ -18,6 +18,10 @@ pub trait RequestView: Fields {
     fn path(&self) -> &str;
     /// The query without its `?`; `None` when the target has none.
     fn query(&self) -> Option<&str>;
+    /// Whether the door leaves the request's content out when a whole answer is asked ([`Ask::Whole`]).
+    fn masks_content(&self) -> bool {
+        false
+    }
 }
 
 /// The header fields of a response, wherever they live.

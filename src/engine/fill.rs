@@ -7,6 +7,7 @@ use crate::body::Body;
 use crate::entry::{Head, StoredResponse};
 use crate::message::{Ask, HeaderFields, Response};
 use crate::policy::{CacheKey, Level, RouteId};
+use crate::runtime::within;
 use crate::semantics::cache_control::{CacheControl, TARGETS};
 use crate::semantics::freshness::{Freshness, Timestamp};
 use crate::semantics::status::{CacheStatus, ForwardReason};
@@ -17,6 +18,7 @@ use crate::tier::{Takes, Tier, TierError};
 use futures::future::BoxFuture;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 impl Cache {
     /// Sends the origin's answer out and stores it if it may be stored.
@@ -35,14 +37,14 @@ impl Cache {
                 status.detail = Some(why.as_str());
             }
             Ok(freshness) => {
-                self.declare(plan, &freshness, &mut response);
+                let (mut entry, whole) = self.entry(plan, question, freshness, &mut response);
                 status.ttl = Some(freshness.ttl(self.runtime.now()));
-                let (mut entry, whole) = self.entry(question, freshness, &mut response);
                 // Who needs no body leaves all of it to the tiers.
-                let split = if plan.head || self.not_modified(question, &response) {
+                let suited = matches!(question.ask, Ask::Whole { .. });
+                let split = if suited && (plan.head || self.not_modified(question, &response)) {
                     Ok((Body::empty(), whole))
                 } else {
-                    whole.tee(plan.policy.store.max_body)
+                    whole.announced(entry.head.length).tee(plan.policy.store.max_body)
                 };
                 match split {
                     Ok((body, copy)) => {
@@ -78,23 +80,29 @@ impl Cache {
             request_time,
         };
         let length = body_length(response);
+        if !response.body.coding_pending() && announced(response).is_some_and(|announced| length != Some(announced)) {
+            return Err(NotStored::Incomplete);
+        }
         storable(&plan.policy.store, request, response.status, &response.headers, length, self.runtime.now())
     }
 
     /// The entry for `response`, still without its body, and the body taken out of the response.
     pub(super) fn entry(
         &self,
+        plan: &Plan,
         question: &Question,
         freshness: Freshness,
         response: &mut Response,
     ) -> (StoredResponse, Body) {
+        // What the handler said, before anything is declared in its place.
+        let (cc, _) = CacheControl::of_response(&response.headers);
+        self.declare(plan, &freshness, response);
         let mut headers = response.headers.boxed_clone();
         let length = body_length(response);
         remove_hop_by_hop(headers.as_mut());
         if response.body.coding_pending() {
             decode_fields(headers.as_mut());
         }
-        let (cc, _) = CacheControl::of_response(&response.headers);
         let head = Head {
             key_check: question.key.check(),
             status: response.status,
@@ -150,8 +158,11 @@ impl Cache {
     ) -> bool {
         let store = self.store(plan, question, &entry, places);
         let Some(store) = store else { return false };
-        self.runtime.spawn(store.run(entry));
-        true
+        let taken = !store.takers.is_empty();
+        self.runtime.spawn(Box::pin(async move {
+            let _ = store.run(entry).await;
+        }));
+        taken
     }
 
     /// The work of storing `entry`, when any tier of `places` takes it.
@@ -163,18 +174,19 @@ impl Cache {
         places: Range<usize>,
     ) -> Option<Store> {
         let length = entry.body.len().or(entry.head.length);
-        let takers: Vec<(Takes, Arc<dyn Tier>)> = self
+        let (takers, leavers): (Vec<_>, Vec<_>) = self
             .allowed(plan.policy.tiers)
             .filter(|(place, _)| places.contains(place))
             .map(|(_, tier)| (tier.takes(length), Arc::clone(tier)))
-            .filter(|(takes, _)| *takes != Takes::Nothing)
-            .collect();
-        (!takers.is_empty()).then(|| Store {
+            .partition(|(takes, _)| *takes != Takes::Nothing);
+        let leavers: Vec<_> = leavers.into_iter().map(|(_, tier)| tier).filter(|t| t.level() == Level::Hot).collect();
+        (!takers.is_empty() || !leavers.is_empty()).then(|| Store {
             cache: self.clone(),
             route: plan.route,
             key: question.key.clone(),
             limit: plan.policy.store.max_body,
             takers,
+            leavers,
         })
     }
 }
@@ -186,13 +198,24 @@ pub(super) struct Store {
     key: CacheKey,
     limit: u64,
     takers: Vec<(Takes, Arc<dyn Tier>)>,
+    /// Hot tiers that do not take it, and must not go on with its predecessor.
+    leavers: Vec<Arc<dyn Tier>>,
 }
+
+/// How long a tier may take over a small entry; the other tiers wait for it.
+const PUT_LIMIT: Duration = Duration::from_secs(10);
 
 impl Store {
     /// A small or shareable body is read once and shared; another streams into the nearest tier that takes streams, and
     /// the rest is filled from what was committed there, so that an incomplete body reaches none.
-    pub(super) fn run(self, entry: StoredResponse) -> BoxFuture<'static, ()> {
+    pub(super) fn run(self, entry: StoredResponse) -> BoxFuture<'static, bool> {
         Box::pin(async move {
+            for tier in &self.leavers {
+                let _ = tier.delete(&self.key).await;
+            }
+            if self.takers.is_empty() {
+                return true;
+            }
             let length = entry.body.len().or(entry.head.length);
             let shared = entry.body.try_clone().is_some() || length.is_some_and(|length| length <= SMALL_BODY);
             match self.source().filter(|_| !shared) {
@@ -213,7 +236,7 @@ impl Store {
         streams(self.cache.config.l1_is_inert()).or_else(|| streams(false))
     }
 
-    async fn share(&self, entry: StoredResponse) {
+    async fn share(&self, entry: StoredResponse) -> bool {
         let StoredResponse { head, headers, body } = entry;
         let body = match body.buffer(self.limit).await {
             Ok(body) if head.length.is_none_or(|length| body.len() == Some(length)) => body,
@@ -221,18 +244,24 @@ impl Store {
             Err(error) => return self.failed("storing", &error),
         };
         let entry = StoredResponse { head: with_length(head, body.len()), headers, body };
+        let mut stored = false;
         for (_, tier) in &self.takers {
             if let Some(copy) = entry.try_clone() {
-                self.put(tier, copy).await;
+                let put = Box::pin(self.put(tier, copy));
+                stored |= match within(&*self.cache.runtime, Some(PUT_LIMIT), put).await {
+                    Some(stored) => stored,
+                    None => self.failed(tier.level().as_str(), &"no answer in time"),
+                };
             }
         }
+        stored
     }
 
-    async fn stream(&self, entry: StoredResponse, source: usize) {
-        let Some((_, first)) = self.takers.get(source) else { return };
+    async fn stream(&self, entry: StoredResponse, source: usize) -> bool {
+        let Some((_, first)) = self.takers.get(source) else { return false };
         let fields = entry.with_body(Body::empty());
         if !self.put(first, entry).await {
-            return;
+            return false;
         }
         for (_, (takes, tier)) in self.takers.iter().enumerate().filter(|(place, _)| *place != source) {
             let committed = first.get(&self.key, self.cache.runtime.now()).await.ok().flatten();
@@ -254,20 +283,22 @@ impl Store {
                 Err(error) => return self.failed(tier.level().as_str(), &error),
             };
         }
+        true
     }
 
     async fn put(&self, tier: &Arc<dyn Tier>, entry: StoredResponse) -> bool {
         let result = tier.put(&self.key, entry, self.cache.runtime.now()).await;
         match &result {
             Ok(()) => self.cache.config.record(self.route, Event::Stored),
-            Err(error) => self.failed(tier.level().as_str(), error as &TierError),
+            Err(error) => drop(self.failed(tier.level().as_str(), error as &TierError)),
         }
         result.is_ok()
     }
 
-    fn failed(&self, what: &str, why: &dyn std::fmt::Display) {
+    fn failed(&self, what: &str, why: &dyn std::fmt::Display) -> bool {
         self.cache.config.record(self.route, Event::StoreFailed);
         self.cache.complain(what, why);
+        false
     }
 }
 
@@ -284,10 +315,12 @@ fn body_length(response: &Response) -> Option<u64> {
     if response.body.coding_pending() {
         return None;
     }
-    response.body.len().or_else(|| {
-        let value = response.headers.field("content-length")?;
-        std::str::from_utf8(&value).ok()?.trim().parse().ok()
-    })
+    response.body.len().or_else(|| announced(response))
+}
+
+fn announced(response: &Response) -> Option<u64> {
+    let value = response.headers.field("content-length")?;
+    std::str::from_utf8(&value).ok()?.trim().parse().ok()
 }
 
 /// RFC 9111 section 3.1: fields that are about one connection are not stored.

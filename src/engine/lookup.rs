@@ -2,6 +2,7 @@
 
 use super::Cache;
 use super::plan::{Plan, Question};
+use crate::body::BodyError;
 use crate::entry::StoredResponse;
 use crate::policy::Level;
 use crate::runtime::within;
@@ -10,6 +11,7 @@ use crate::semantics::status::ForwardReason;
 use crate::stats::Event;
 use crate::tier::{Takes, Tier, TierError};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An entry and the tier that had it.
 pub(super) struct Hit {
@@ -30,6 +32,14 @@ pub(super) enum Found {
 
 /// Bodies up to this size are read once and shared by all tiers; larger ones stream.
 pub(crate) const SMALL_BODY: u64 = 256 << 10;
+
+/// How long a tier may take over the body of a small entry before the entry counts as missing.
+const BODY_LIMIT: Duration = Duration::from_secs(2);
+
+/// An entry whose body is of another length than its head says is cut short, whatever the tier made of it.
+fn is_whole(entry: &StoredResponse) -> bool {
+    entry.body.len().is_none_or(|length| entry.head.length.is_none_or(|expected| expected == length))
+}
 
 impl Cache {
     pub(super) async fn lookup(&self, plan: &Plan, question: &Question) -> Found {
@@ -63,7 +73,9 @@ impl Cache {
         let got = within(&*self.runtime, tier.timeout(), tier.get(&question.key, self.runtime.now())).await;
         let level = tier.level().as_str();
         match got {
-            Some(Ok(Some(entry))) if entry.head.key_check == question.key.check() => return Some(entry),
+            Some(Ok(Some(entry))) if entry.head.key_check == question.key.check() && is_whole(&entry) => {
+                return Some(entry);
+            }
             Some(Ok(None)) => {}
             Some(Ok(Some(_))) => self.config.record(plan.route, Event::Corrupt),
             Some(Err(error @ TierError::Corrupt(_))) => {
@@ -93,7 +105,8 @@ impl Cache {
             return Some(Hit { entry, place, level });
         }
         if entry.body.try_clone().is_none() && length.is_some_and(|length| length <= SMALL_BODY) {
-            let buffered = entry.body.buffer(SMALL_BODY).await;
+            let buffered = within(&*self.runtime, Some(BODY_LIMIT), Box::pin(entry.body.buffer(SMALL_BODY))).await;
+            let buffered = buffered.unwrap_or(Err(BodyError::Incomplete));
             let Ok(body) = buffered.inspect_err(|error| self.complain(level.as_str(), error)) else {
                 self.config.record(plan.route, Event::TierFailed);
                 return None;

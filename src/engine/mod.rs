@@ -114,7 +114,9 @@ impl Cache {
                     None => self.ask(&plan, question, ForwardReason::UriMiss, None, origin).await,
                 },
                 Found::Stale(hit) => {
-                    self.refresh_behind(&plan, question, hit.place, origin);
+                    if !question.no_store {
+                        self.refresh_behind(&plan, question, hit.place, origin);
+                    }
                     Ok(self.serve_stale(&plan, question, hit, Event::Stale))
                 }
                 Found::Nothing { reason, stand_in } => self.ask(&plan, question, reason, stand_in, origin).await,

@@ -90,6 +90,9 @@ fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> 
     if request.has("upgrade") {
         return bypass("upgrade", false);
     }
+    if has_visible_content(policy, request) {
+        return bypass("content", true);
+    }
     if policy.store.to_the_letter {
         return None;
     }
@@ -103,6 +106,14 @@ fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> 
         }
     }
     None
+}
+
+/// Content in a GET has no meaning (RFC 9110 section 9.3.1), but a handler may read it, and no key holds it. It is no
+/// obstacle where the handler does not get to see it.
+fn has_visible_content(policy: &Policy, request: &dyn RequestView) -> bool {
+    let hidden = request.masks_content() && !policy.store.to_the_letter && !request.has("authorization");
+    let some = |length: std::borrow::Cow<'_, [u8]>| length.trim_ascii() != b"0";
+    !hidden && (request.has("transfer-encoding") || request.field("content-length").is_some_and(some))
 }
 
 fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Question {

@@ -31,21 +31,18 @@ impl Cache {
     /// Whether a fresh entry was found or fetched, and stored.
     async fn refresh<O: Origin>(&self, plan: &Plan, question: &Question, place: usize, origin: O) -> bool {
         if let Some((store, entry)) = self.fresh_in_slower_tier(plan, question, place).await {
-            store.run(entry).await;
-            return true;
+            return store.run(entry).await;
         }
         let request_time = self.runtime.now();
         let ask = Ask::Whole { hide: question.hide };
         let Ok(mut response) = origin.fetch(ask).await else { return false };
         let Ok(freshness) = self.storable(plan, question, ask, &response, request_time) else { return false };
-        self.declare(plan, &freshness, &mut response);
-        let (mut entry, body) = self.entry(question, freshness, &mut response);
+        let (mut entry, body) = self.entry(plan, question, freshness, &mut response);
         entry.body = body;
         match self.store(plan, question, &entry, 0..self.tiers.len()) {
             Some(store) => store.run(entry).await,
-            None => return false,
+            None => false,
         }
-        true
     }
 
     /// What another data centre may have refreshed already.

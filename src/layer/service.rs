@@ -53,7 +53,7 @@ where
         let inner = std::mem::replace(&mut self.inner, fresh);
         if request.extensions().get::<Handled>().is_some() {
             let answer = Inner { inner, request }.call();
-            return ResponseFuture(Box::pin(async move { answer.await.map(|response| response.map(Body::stream)) }));
+            return ResponseFuture(Box::pin(async move { answer.await.map(|response| to_http(from_http(response))) }));
         }
         request.extensions_mut().insert(Handled);
         let (parts, body) = request.into_parts();
@@ -113,6 +113,11 @@ where
     fn fetch(mut self, ask: Ask) -> impl Future<Output = Result<Response, S::Error>> + Send {
         if let Ask::Whole { hide } = ask {
             mask(&mut self.request, hide);
+        }
+        // RFC 9112 section 3.2.2: the authority of an absolute-form target, which the key holds, replaces Host.
+        let authority = self.request.uri().authority().and_then(|a| http::HeaderValue::try_from(a.as_str()).ok());
+        if let (Some(authority), Some(host)) = (authority, self.request.headers_mut().get_mut("host")) {
+            *host = authority;
         }
         let answer = self.call();
         async move { answer.await.map(from_http) }
@@ -202,6 +207,11 @@ impl<'a> View<'a> {
 
 impl Fields for View<'_> {
     fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        // RFC 9113 section 8.2.3: cookies sent on several lines are joined by semicolons.
+        if name == "cookie" {
+            let lines: Vec<&[u8]> = self.parts.headers.get_all(name).iter().map(|line| line.as_bytes()).collect();
+            return (!lines.is_empty()).then(|| Cow::Owned(lines.join(&b"; "[..])));
+        }
         self.parts.headers.field(name)
     }
 

@@ -30,6 +30,8 @@ pub enum NotStored {
     Expired,
     /// The body is larger than the policy allows.
     TooLarge,
+    /// The body is not of the length announced.
+    Incomplete,
 }
 
 impl NotStored {
@@ -48,6 +50,7 @@ impl NotStored {
             Self::NoLifetime => "no-lifetime",
             Self::Expired => "expired",
             Self::TooLarge => "too-large",
+            Self::Incomplete => "incomplete",
         }
     }
 

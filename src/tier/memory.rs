@@ -113,11 +113,15 @@ impl Tier for MemoryTier {
     ) -> BoxFuture<'a, Result<(), TierError>> {
         let retention = entry.head.freshness.retention_left(now);
         let stay = self.max_stay.map_or(retention, |stay| stay.min(retention));
-        let weight = entry.body.len().filter(|length| *length <= self.max_entry).map(|length| {
-            let mut weight = length + OVERHEAD;
-            entry.headers.for_each(&mut |name, value| weight += (name.len() + value.len()) as u64);
-            weight
-        });
+        let weight = entry
+            .body
+            .len()
+            .filter(|length| *length <= self.max_entry && entry.head.length.is_none_or(|l| l == *length))
+            .map(|length| {
+                let mut weight = length + OVERHEAD;
+                entry.headers.for_each(&mut |name, value| weight += (name.len() + value.len()) as u64);
+                weight
+            });
         Box::pin(ready(match weight {
             Some(weight) if entry.body.try_clone().is_some() => {
                 let slot = Slot { entry, weight, until: now.plus(stay), last_use: 0 };

@@ -8,6 +8,7 @@ use crate::semantics::Fields;
 use js_sys::{Array, Reflect, Uint8Array};
 use std::any::Any;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Headers, RequestInit, RequestRedirect, ResponseInit};
 use worker::send::SendWrapper;
@@ -20,6 +21,8 @@ pub(super) struct View {
     /// Where the authority begins, the path begins, and the path ends.
     at: [usize; 3],
     headers: Headers,
+    /// The names of the fields there are, asked for once and all together: most of what a plan looks for is absent.
+    names: OnceCell<String>,
 }
 
 impl View {
@@ -31,17 +34,23 @@ impl View {
         let authority = url.find(':').map_or(0, |i| url.len().min(i + 3));
         let path = url[authority..].find(['/', '?']).map_or(url.len(), |i| authority + i);
         let end = url[path..].find('?').map_or(url.len(), |i| path + i);
-        Self { method: request.inner().method(), url, at: [authority, path, end], headers: request.headers().0.clone() }
+        Self { method: request.inner().method(), url, at: [authority, path, end], headers: request.headers().0.clone(), names: OnceCell::new() }
+    }
+}
+
+impl View {
+    fn names(&self) -> &str {
+        self.names.get_or_init(|| String::from(Array::from(&self.headers.keys()).join(",")))
     }
 }
 
 impl Fields for View {
     fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        read(&self.headers, name)
+        if self.has(name) { read(&self.headers, name) } else { None }
     }
 
     fn has(&self, name: &str) -> bool {
-        self.headers.has(name).unwrap_or(false)
+        self.names().split(',').any(|present| present == name)
     }
 }
 
@@ -67,6 +76,10 @@ impl RequestView for View {
 
     fn query(&self) -> Option<&str> {
         self.url.get(self.at[2] + 1..)
+    }
+
+    fn masks_content(&self) -> bool {
+        true
     }
 }
 
@@ -104,7 +117,8 @@ pub(super) fn masked(request: worker::Request, hide: Hide) -> worker::Result<wor
     let off = |name: &&&str| headers.has(name).unwrap_or(false);
     let off: Vec<&str> = CONDITIONAL_FIELDS.iter().chain(hidden).filter(off).copied().collect();
     let get = inner.method() == "GET";
-    if get && off.is_empty() && hide != Hide::Identity {
+    let content = get && ["content-length", "transfer-encoding"].iter().any(|name| headers.has(name).unwrap_or(false));
+    if get && !content && off.is_empty() && hide != Hide::Identity {
         return Ok(request);
     }
     let headers = Headers::new_with_headers(&headers)?;
@@ -115,8 +129,11 @@ pub(super) fn masked(request: worker::Request, hide: Hide) -> worker::Result<wor
     init.set_method("GET");
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
-    let rebuilt = if hide == Hide::Identity {
-        // Made from the URL alone, it has no `cf`.
+    let rebuilt = if hide == Hide::Identity || content {
+        // Made from the URL alone, it has neither `cf` nor content.
+        if hide != Hide::Identity {
+            js::set(&init, "cf", &js::get(inner, "cf"));
+        }
         web_sys::Request::new_with_str_and_init(&inner.url(), &init)?
     } else {
         web_sys::Request::new_with_request_and_init(inner, &init)?

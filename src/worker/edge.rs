@@ -47,13 +47,13 @@ const ITS_STATUS: &str = "cf-cache-status";
 #[derive(Clone, Debug)]
 pub struct EdgeTier {
     name: Option<String>,
-    timeout: Option<Duration>,
+    timeout: Duration,
 }
 
 impl Default for EdgeTier {
     /// The default cache, `caches.default`.
     fn default() -> Self {
-        Self { name: None, timeout: None }
+        Self { name: None, timeout: Duration::from_secs(1) }
     }
 }
 
@@ -72,11 +72,10 @@ impl EdgeTier {
         Self { name: Some(name.to_owned()), ..Self::default() }
     }
 
-    /// How long a look-up may take before the tier counts as missing. Default: no limit, because a timer for each look-up
-    /// in the same data centre costs a tenth of what the look-up does.
+    /// How long a look-up may take before the tier counts as missing. Default: 1 s.
     #[must_use]
     pub const fn lookup_timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = Some(timeout);
+        self.timeout = timeout;
         self
     }
 
@@ -206,7 +205,7 @@ impl Tier for EdgeTier {
     }
 
     fn timeout(&self) -> Option<Duration> {
-        self.timeout
+        Some(self.timeout)
     }
 
     fn get<'a>(&'a self, key: &'a CacheKey, _: Timestamp) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>> {

@@ -1,0 +1,228 @@
+//! A cache of three tiers on a simulated host, a scripted origin behind it, and books that are checked at the end.
+#![allow(dead_code, unused_imports, reason = "each test binary uses its own part")]
+
+mod bodies;
+mod client;
+mod origin;
+
+pub use bodies::{Gate, Opaque, scripted};
+pub use client::{Got, Request, get, head};
+pub use origin::{Failure, Reply, Site};
+
+use layercake::message::Response;
+use layercake::policy::Level;
+use layercake::runtime::Runtime;
+use layercake::semantics::freshness::Timestamp;
+use layercake::sim::{FaultyTier, SimRuntime, StreamTier};
+use layercake::stats::{Event, Stats};
+use layercake::tier::{MemoryTier, Tier};
+use layercake::{Body, Cache, CacheConfig, Policy, SchemaVersion};
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+pub const fn secs(n: u64) -> Duration {
+    Duration::from_secs(n)
+}
+
+/// Fresh for a minute, then two stale windows of ten minutes and an hour.
+pub fn stale_policy() -> Policy {
+    Policy::ttl(MINUTE).stale_while_revalidate(10 * MINUTE).stale_if_error(60 * MINUTE)
+}
+
+/// A table with one policy for every path.
+pub fn table(policy: Policy) -> CacheConfig {
+    CacheConfig::new("shop", SchemaVersion(1))
+        .fallback(policy)
+        .log_every(u64::MAX, 10_000 * MINUTE)
+        .build()
+        .expect("the table is right")
+}
+
+/// One data centre: three tiers, a host, an origin.
+pub struct World {
+    pub runtime: SimRuntime,
+    pub config: CacheConfig,
+    pub site: Arc<Site>,
+    pub hot: Arc<FaultyTier>,
+    pub l1: Arc<FaultyTier>,
+    pub l2: Arc<FaultyTier>,
+    pub cache: Cache,
+    sent: Cell<u64>,
+    neglected: Cell<usize>,
+}
+
+impl World {
+    /// Under one policy for every path; L1 and L2 stream.
+    pub fn new(policy: Policy) -> Self {
+        Self::of(table(policy))
+    }
+
+    pub fn of(config: CacheConfig) -> Self {
+        Self::with_tiers(
+            config,
+            MemoryTier::new(Level::Hot, 1 << 20).max_stay(secs(5)),
+            StreamTier::new(Level::L1, 64 << 20),
+            StreamTier::new(Level::L2, 64 << 20),
+        )
+    }
+
+    /// All three tiers in memory, so that no body is ever read.
+    pub fn in_memory(config: CacheConfig) -> Self {
+        Self::with_tiers(
+            config,
+            MemoryTier::new(Level::Hot, 1 << 20).max_stay(secs(5)),
+            MemoryTier::new(Level::L1, 64 << 20),
+            MemoryTier::new(Level::L2, 64 << 20),
+        )
+    }
+
+    pub fn with_tiers(
+        config: CacheConfig,
+        hot: impl Tier + 'static,
+        l1: impl Tier + 'static,
+        l2: impl Tier + 'static,
+    ) -> Self {
+        let runtime = SimRuntime::new();
+        let hot = Arc::new(FaultyTier::new(hot, runtime.clone()));
+        let l1 = Arc::new(FaultyTier::new(l1, runtime.clone()));
+        let l2 = Arc::new(FaultyTier::new(l2, runtime.clone()));
+        Self::assemble(runtime, config, hot, l1, l2)
+    }
+
+    /// Another app, version or environment that shares every tier with this one.
+    pub fn neighbour(&self, config: CacheConfig) -> Self {
+        let [hot, l1, l2] = self.tiers().map(Arc::clone);
+        Self::assemble(self.runtime.clone(), config, hot, l1, l2)
+    }
+
+    /// Another data centre: it shares L2 with this one.
+    pub fn far_away(&self, config: CacheConfig) -> Self {
+        let hot = MemoryTier::new(Level::Hot, 1 << 20).max_stay(secs(5));
+        let hot = Arc::new(FaultyTier::new(hot, self.runtime.clone()));
+        let l1 = Arc::new(FaultyTier::new(StreamTier::new(Level::L1, 64 << 20), self.runtime.clone()));
+        Self::assemble(self.runtime.clone(), config, hot, l1, Arc::clone(&self.l2))
+    }
+
+    fn assemble(
+        runtime: SimRuntime,
+        config: CacheConfig,
+        hot: Arc<FaultyTier>,
+        l1: Arc<FaultyTier>,
+        l2: Arc<FaultyTier>,
+    ) -> Self {
+        let tiers: [Arc<dyn Tier>; 3] = [hot.clone(), l1.clone(), l2.clone()];
+        let cache = Cache::new(config.clone(), tiers, Arc::new(runtime.clone()));
+        let site = Site::new(runtime.clone());
+        let (sent, neglected) = (Cell::new(0), Cell::new(0));
+        Self { runtime, config, site, hot, l1, l2, cache, sent, neglected }
+    }
+
+    pub fn tiers(&self) -> [&Arc<FaultyTier>; 3] {
+        [&self.hot, &self.l1, &self.l2]
+    }
+
+    /// Sends a request and hands out the answer with its body unread and the work behind it undone.
+    pub fn open(&self, request: &Request) -> Result<Response, Failure> {
+        self.sent.set(self.sent.get() + 1);
+        let origin = self.site.origin(request);
+        self.runtime.run(self.cache.handle(request, origin))
+    }
+
+    /// Sends a request and reads the answer; the work behind it stays where it is.
+    pub fn try_send(&self, request: &Request) -> Result<Got, Failure> {
+        let response = self.open(request)?;
+        Ok(self.read(response))
+    }
+
+    pub fn read(&self, response: Response) -> Got {
+        let Response { status, headers, body, .. } = response;
+        Got::new(status, headers.as_ref(), self.runtime.run(body.into_bytes(u64::MAX)))
+    }
+
+    /// Sends a request that has to be answered, reads the answer, and lets all work behind it end.
+    pub fn send(&self, request: &Request) -> Got {
+        let got = self.try_send(request).expect("an answer");
+        self.runtime.run_background();
+        got
+    }
+
+    pub fn pass(&self, duration: Duration) {
+        self.runtime.advance(duration);
+    }
+
+    pub fn now(&self) -> Timestamp {
+        self.runtime.now()
+    }
+
+    pub fn stats(&self) -> Stats {
+        self.config.stats()
+    }
+
+    pub fn count(&self, event: Event) -> u64 {
+        self.stats().count(event)
+    }
+
+    /// Whether `tier` holds something under every key it was ever given, and was given any.
+    pub fn holds(&self, tier: &FaultyTier) -> bool {
+        let keys = tier.keys();
+        let now = self.now();
+        !keys.is_empty() && keys.iter().all(|key| matches!(self.runtime.run(tier.inner().get(key, now)), Ok(Some(_))))
+    }
+
+    /// Empties `tier`.
+    pub fn clear(&self, tier: &FaultyTier) {
+        for key in tier.keys() {
+            self.runtime.run(tier.inner().delete(&key)).expect("memory forgets");
+        }
+    }
+
+    /// Declares that so many tasks are cut off by the host before their end.
+    pub fn neglect(&self, tasks: usize) {
+        self.neglected.set(tasks);
+    }
+
+    /// Requests are the sum of their outcomes, nothing is left undone, and no tier keeps an entry beyond its time.
+    fn check_books(&self) {
+        self.runtime.run_background();
+        assert_eq!(self.runtime.pending(), self.neglected.get(), "work was left behind");
+        let stats = self.stats();
+        let outcomes = Event::ALL[..8].iter().map(|event| stats.count(*event)).sum::<u64>();
+        assert_eq!(stats.requests(), outcomes, "outcomes do not add up: {stats:?}");
+        assert_eq!(stats.requests(), self.sent.get(), "requests were miscounted: {stats:?}");
+        for tier in self.tiers() {
+            for key in tier.keys() {
+                let get = |at| self.runtime.run(tier.inner().get(&key, at)).expect("memory answers");
+                let Some(entry) = get(self.now()) else {
+                    continue;
+                };
+                let freshness = entry.head.freshness;
+                assert!(!freshness.retention_left(self.now()).is_zero(), "kept beyond its time");
+                let end = freshness.born.plus(freshness.retention());
+                assert!(get(end).is_none(), "{:?} will be kept beyond its time", tier.level());
+            }
+        }
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.check_books();
+        }
+    }
+}
+
+/// A response of these parts.
+pub fn response(status: u16, fields: &[(&str, &str)], body: impl Into<Body>) -> Response {
+    let mut headers = http::HeaderMap::new();
+    for (name, value) in fields {
+        headers.append(
+            http::HeaderName::try_from(*name).expect("a field name"),
+            http::HeaderValue::try_from(*value).expect("a field value"),
+        );
+    }
+    Response { status, headers: Box::new(headers), body: body.into(), luggage: None }
+}

@@ -1,0 +1,140 @@
+use super::{Request, response};
+use layercake::Origin;
+use layercake::message::{Ask, Hide, Response};
+use layercake::runtime::Runtime;
+use layercake::semantics::Fields;
+use layercake::sim::SimRuntime;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// The origin's own error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure(pub &'static str);
+
+pub type Reply = Result<Response, Failure>;
+
+/// What the handler got to see of one request.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    pub ask: Ask,
+    /// The request as a door would hand it over for `ask`.
+    pub request: Request,
+}
+
+impl Seen {
+    /// A field's value; empty when there is none.
+    pub fn field(&self, name: &str) -> String {
+        self.request.field(name).map(|v| String::from_utf8_lossy(&v).into_owned()).unwrap_or_default()
+    }
+
+    /// Who the handler takes the visitor for.
+    pub fn visitor(&self) -> String {
+        format!("{}{}", self.field("cookie"), self.field("authorization"))
+    }
+}
+
+type Handler = Box<dyn FnMut(&Seen) -> Reply + Send>;
+
+/// The site behind the cache: answers by script, remembers what it saw.
+pub struct Site {
+    runtime: SimRuntime,
+    script: Mutex<Script>,
+}
+
+struct Script {
+    handler: Handler,
+    delay: Duration,
+    seen: Vec<Seen>,
+}
+
+impl Site {
+    /// Answers `call 1`, `call 2` and so on, at once.
+    pub fn new(runtime: SimRuntime) -> Arc<Self> {
+        let mut calls = 0;
+        let handler = Box::new(move |_: &Seen| {
+            calls += 1;
+            Ok(response(200, &[], format!("call {calls}").into_bytes()))
+        });
+        let script = Script { handler, delay: Duration::ZERO, seen: Vec::new() };
+        Arc::new(Self { runtime, script: Mutex::new(script) })
+    }
+
+    /// Answers by `handler` from now on.
+    pub fn answer(&self, handler: impl FnMut(&Seen) -> Reply + Send + 'static) {
+        self.script().handler = Box::new(handler);
+    }
+
+    /// Answers every request with these parts from now on.
+    pub fn always(&self, status: u16, fields: &'static [(&'static str, &'static str)], body: &'static str) {
+        self.answer(move |_| Ok(response(status, fields, body)));
+    }
+
+    /// Takes this long to answer from now on.
+    pub fn delay(&self, delay: Duration) {
+        self.script().delay = delay;
+    }
+
+    pub fn calls(&self) -> usize {
+        self.script().seen.len()
+    }
+
+    /// What the handler saw last.
+    pub fn last(&self) -> Seen {
+        self.script().seen.last().cloned().expect("the handler was never called")
+    }
+
+    fn script(&self) -> MutexGuard<'_, Script> {
+        self.script.lock().expect("no handler panicked")
+    }
+
+    /// The way to the handler for one request.
+    pub fn origin(self: &Arc<Self>, request: &Request) -> Way {
+        Way { site: Arc::clone(self), request: request.clone() }
+    }
+}
+
+impl fmt::Debug for Site {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Site")
+    }
+}
+
+pub struct Way {
+    site: Arc<Site>,
+    request: Request,
+}
+
+impl Origin for Way {
+    type Error = Failure;
+
+    fn fetch(self, ask: Ask) -> impl Future<Output = Reply> + Send {
+        let Self { site, request } = self;
+        async move {
+            let seen = Seen { ask, request: masked(request, ask) };
+            site.script().seen.push(seen.clone());
+            let delay = site.script().delay;
+            if !delay.is_zero() {
+                site.runtime.sleep(delay).await;
+            }
+            (site.script().handler)(&seen)
+        }
+    }
+}
+
+/// What a door hands over for `ask`.
+fn masked(mut request: Request, ask: Ask) -> Request {
+    let Ask::Whole { hide } = ask else {
+        return request;
+    };
+    let hidden: &[&str] = match hide {
+        Hide::Nothing => &[],
+        Hide::Cookies => &["cookie"],
+        Hide::Identity => &["cookie", "authorization"],
+    };
+    let hidden = || hidden.iter().chain(&layercake::message::CONDITIONAL_FIELDS);
+    request.fields.retain(|(name, _)| !hidden().any(|h| h.eq_ignore_ascii_case(name)));
+    request.method = "GET";
+    request
+}
