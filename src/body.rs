@@ -3,6 +3,7 @@
 //! The engine never looks into a body. It asks its length, shares it, tees it or drops it; on Workers the bytes
 //! therefore stay in JavaScript from tier to client.
 
+use crate::semantics::Fields;
 use bytes::{Bytes, BytesMut};
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
@@ -55,10 +56,10 @@ pub trait HostBody: Any + Send {
     /// Reads it whole into a buffer that [`try_clone`](Self::try_clone) can share, still on the host's side.
     fn buffer(self: Box<Self>, limit: u64) -> BoxFuture<'static, Result<Body, BodyError>>;
 
-    /// Whether the host will apply the content coding named by `Content-Encoding` on the way out, so that the bytes
-    /// read here are without it.
-    fn coding_pending(&self) -> bool {
-        false
+    /// The content codings (lower case) that the host applies on the way out when `Content-Encoding` names them: the bytes
+    /// read here are then without. Default: none.
+    fn applied_codings(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// The next frame, copied into Rust memory: the way out for callers that know no host.
@@ -139,10 +140,15 @@ impl Body {
         self.len() == Some(0)
     }
 
-    /// Whether the bytes read here lack the content coding that `Content-Encoding` names ([`HostBody::coding_pending`]).
+    /// Whether the bytes read here are without the content coding that `headers` name, because the host will apply it
+    /// ([`HostBody::applied_codings`]).
     #[must_use]
-    pub fn coding_pending(&self) -> bool {
-        matches!(&self.0, Inner::Host(host) if host.coding_pending())
+    pub fn lacks_coding(&self, headers: &(impl Fields + ?Sized)) -> bool {
+        let Inner::Host(host) = &self.0 else { return false };
+        let codings = host.applied_codings();
+        let named =
+            |value: &[u8]| codings.iter().any(|coding| value.trim_ascii().eq_ignore_ascii_case(coding.as_bytes()));
+        !codings.is_empty() && headers.field("content-encoding").is_some_and(|value| named(&value))
     }
 
     /// A second body of the same bytes, without copying them; `None` for a stream.

@@ -56,8 +56,10 @@
 //!   freshness plus the longer stale window. Promotion keeps the birth time.
 //! - **A cache problem is never the visitor's problem.** A tier that fails, hangs or returns something unreadable is a
 //!   missing tier; it is counted and, at most every ten seconds, logged in words.
-//! - **L1 has no time limit by default**, KV has one of 2 s: a timer costs 15 us of CPU, a tenth of an L1 look-up.
-//!   `worker::EdgeTier::lookup_timeout` sets one.
+//! - **A tier in good health is asked without a timer.** Setting and clearing one costs 17 us of CPU on Workers, as much as
+//!   all else the cache adds to an L1 hit. The edge cache is asked with one until it has answered in good time 16 times in a
+//!   row, and again as soon as an answer fails, is slow or is overdue. KV always has one.
+//! - **One small JavaScript function.** Which of 17 request fields are present is asked in one crossing, not in 17.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs, unreachable_pub)]

@@ -1,5 +1,6 @@
 //! What one isolate keeps between requests: the checked table, the counters, the refreshes under way. No host handles.
 
+use super::trust::Trust;
 use crate::policy::cookies::HARMLESS_COOKIES;
 use crate::policy::{KeyPrefix, Policy, RouteId, Routes, SchemaVersion, key::KeyName};
 use crate::semantics::freshness::Timestamp;
@@ -96,6 +97,7 @@ pub(super) struct Shared {
     complained_at: AtomicU64,
     l1_inert: AtomicBool,
     refreshing: Mutex<Vec<(KeyName, Timestamp)>>,
+    pub(super) trust: Trust,
 }
 
 impl CacheConfig {
@@ -368,6 +370,7 @@ impl CacheConfigBuilder {
             complained_at: AtomicU64::new(0),
             l1_inert: AtomicBool::new(false),
             refreshing: Mutex::default(),
+            trust: Trust::default(),
         }))
     }
 }

@@ -80,7 +80,9 @@ impl Cache {
             request_time,
         };
         let length = body_length(response);
-        if !response.body.coding_pending() && announced(response).is_some_and(|announced| length != Some(announced)) {
+        if !response.body.lacks_coding(&response.headers)
+            && announced(response).is_some_and(|announced| length != Some(announced))
+        {
             return Err(NotStored::Incomplete);
         }
         storable(&plan.policy.store, request, response.status, &response.headers, length, self.runtime.now())
@@ -100,7 +102,7 @@ impl Cache {
         let mut headers = response.headers.boxed_clone();
         let length = body_length(response);
         remove_hop_by_hop(headers.as_mut());
-        if response.body.coding_pending() {
+        if response.body.lacks_coding(&response.headers) {
             decode_fields(headers.as_mut());
         }
         let head = Head {
@@ -312,7 +314,7 @@ fn with_length(mut head: Arc<Head>, length: Option<u64>) -> Arc<Head> {
 
 /// The length the stored body will have, when known: the body's own, or what `Content-Length` announces.
 fn body_length(response: &Response) -> Option<u64> {
-    if response.body.coding_pending() {
+    if response.body.lacks_coding(&response.headers) {
         return None;
     }
     response.body.len().or_else(|| announced(response))

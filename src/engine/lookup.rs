@@ -70,7 +70,13 @@ impl Cache {
 
     /// The entry a tier has for the question, whatever its age; faults are counted and are misses.
     pub(super) async fn get(&self, plan: &Plan, question: &Question, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
-        let got = within(&*self.runtime, tier.timeout(), tier.get(&question.key, self.runtime.now())).await;
+        let (since, trust) = (self.runtime.now(), &self.config.0.trust);
+        let limit = tier.timeout().filter(|limit| !tier.earns_trust() || trust.begin(tier.level(), since, *limit));
+        let got = within(&*self.runtime, limit, tier.get(&question.key, since)).await;
+        if let (true, Some(limit)) = (tier.earns_trust(), tier.timeout()) {
+            let answered = matches!(got, Some(Ok(_)));
+            trust.end(tier.level(), since, self.runtime.now(), limit, answered);
+        }
         let level = tier.level().as_str();
         match got {
             Some(Ok(Some(entry))) if entry.head.key_check == question.key.check() && is_whole(&entry) => {

@@ -6,6 +6,7 @@ mod lookup;
 mod plan;
 mod revalidate;
 mod serve;
+mod trust;
 
 pub use config::{CacheConfig, CacheConfigBuilder, ConfigError, HotOptions, UNKEYED_HEADERS};
 

@@ -53,6 +53,12 @@ pub trait Tier: Send + Sync {
         None
     }
 
+    /// Whether the engine may ask without a timer while the tier answers in good time: where the look-up costs little more
+    /// than the timer. The first requests of an outage then wait longer than the limit. Default: no.
+    fn earns_trust(&self) -> bool {
+        false
+    }
+
     /// The entry under `key`, if there is one. It may be stale: the engine decides.
     fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp)
     -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>>;

@@ -16,10 +16,20 @@ use worker::send::{SendFuture, SendWrapper};
 /// What is to be done about the content coding that `Content-Encoding` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
-    /// The runtime applies it on the way out (`encodeBody: "automatic"`).
-    Pending,
+    /// The runtime applies it on the way out, if it is one it knows, and takes it off a fetched body that is read
+    /// (`encodeBody: "automatic"`).
+    Automatic,
     /// The bytes are in it already, or there is none (`encodeBody: "manual"` when there is one).
     Applied,
+}
+
+impl Coding {
+    const fn applied(self) -> &'static [&'static str] {
+        match self {
+            Self::Automatic => &["gzip", "br"],
+            Self::Applied => &[],
+        }
+    }
 }
 
 /// A `Uint8Array`. Plain memory, no I/O object: it may be shared between requests.
@@ -56,8 +66,8 @@ impl HostBody for JsBuffer {
         Box::pin(futures::future::ready(Ok(Body::host(*self))))
     }
 
-    fn coding_pending(&self) -> bool {
-        self.coding == Coding::Pending
+    fn applied_codings(&self) -> &'static [&'static str] {
+        self.coding.applied()
     }
 
     fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
@@ -109,6 +119,10 @@ impl JsStream {
 
     fn with(source: Source, length: Option<u64>, enforced: bool, coding: Coding) -> Body {
         Body::host(Self { source: Some(SendWrapper(source)), length, enforced, coding, reading: None })
+    }
+
+    pub(super) fn coding(&self) -> Coding {
+        self.coding
     }
 
     /// The stream itself, which is then the caller's to read or cancel.
@@ -220,8 +234,8 @@ impl HostBody for JsStream {
         }))
     }
 
-    fn coding_pending(&self) -> bool {
-        self.coding == Coding::Pending
+    fn applied_codings(&self) -> &'static [&'static str] {
+        self.coding.applied()
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {

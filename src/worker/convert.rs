@@ -2,10 +2,10 @@
 
 use super::body::{Coding, JsBuffer, JsStream};
 use super::js;
-use crate::body::{Body, BodyError, HostBody as _};
+use crate::body::{Body, BodyError};
 use crate::message::{CONDITIONAL_FIELDS, HeaderFields, Hide, RequestView, Response};
 use crate::semantics::Fields;
-use js_sys::{Array, Reflect, Uint8Array};
+use js_sys::{Array, Uint8Array};
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -16,32 +16,54 @@ use worker::{EncodeBody, ResponseBody, ResponseBuilder};
 
 /// The view of a `worker::Request`: header fields are asked of JavaScript by name, when a rule wants them.
 pub(super) struct View {
-    method: String,
-    url: String,
-    /// Where the authority begins, the path begins, and the path ends.
-    at: [usize; 3],
+    /// Method, space, URL.
+    line: String,
+    /// Where the method ends, the authority begins, the path begins, and the path ends.
+    at: [usize; 4],
     headers: Headers,
-    /// The names of the fields there are, asked for once and all together: most of what a plan looks for is absent.
-    names: OnceCell<String>,
+    /// Which of [`FREQUENT`] are present.
+    present: OnceCell<u32>,
 }
 
 impl View {
     pub(super) fn of(request: &worker::Request) -> Self {
-        let mut url = request.inner().url();
-        if let Some(fragment) = url.find('#') {
-            url.truncate(fragment);
+        let mut line = js::request_line(request.inner());
+        if let Some(fragment) = line.find('#') {
+            line.truncate(fragment);
         }
-        let authority = url.find(':').map_or(0, |i| url.len().min(i + 3));
-        let path = url[authority..].find(['/', '?']).map_or(url.len(), |i| authority + i);
-        let end = url[path..].find('?').map_or(url.len(), |i| path + i);
-        Self { method: request.inner().method(), url, at: [authority, path, end], headers: request.headers().0.clone(), names: OnceCell::new() }
+        let method = line.find(' ').unwrap_or(line.len());
+        let authority = line[method..].find(':').map_or(line.len(), |i| line.len().min(method + i + 3));
+        let path = line[authority..].find(['/', '?']).map_or(line.len(), |i| authority + i);
+        let end = line[path..].find('?').map_or(line.len(), |i| path + i);
+        let at = [method, authority, path, end];
+        Self { line, at, headers: request.headers().0.clone(), present: OnceCell::new() }
     }
 }
 
-impl View {
-    fn names(&self) -> &str {
-        self.names.get_or_init(|| String::from(Array::from(&self.headers.keys()).join(",")))
-    }
+/// The fields that plans look for. Most are absent from most requests, and asking for each by itself would be half of what
+/// a hit costs on top of the look-up.
+const FREQUENT: [&str; 17] = [
+    "upgrade",
+    "cookie",
+    "authorization",
+    "cache-control",
+    "if-none-match",
+    "if-modified-since",
+    "content-length",
+    "transfer-encoding",
+    "x-forwarded-host",
+    "x-host",
+    "x-original-url",
+    "x-rewrite-url",
+    "forwarded",
+    "x-http-method-override",
+    "x-http-method",
+    "x-method-override",
+    "x-forwarded-scheme",
+];
+
+thread_local! {
+    static FREQUENT_NAMES: Array = FREQUENT.iter().map(|name| JsValue::from_str(name)).collect();
 }
 
 impl Fields for View {
@@ -50,32 +72,36 @@ impl Fields for View {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.names().split(',').any(|present| present == name)
+        let Some(place) = FREQUENT.iter().position(|frequent| *frequent == name) else {
+            return self.headers.has(name).unwrap_or(false);
+        };
+        let present = self.present.get_or_init(|| FREQUENT_NAMES.with(|names| js::present(&self.headers, names)));
+        present >> place & 1 == 1
     }
 }
 
 impl RequestView for View {
     fn method(&self) -> &str {
-        &self.method
+        &self.line[..self.at[0]]
     }
 
     fn scheme(&self) -> &str {
-        &self.url[..self.at[0].saturating_sub(3)]
+        self.line.get(self.at[0] + 1..self.at[1].saturating_sub(3)).unwrap_or_default()
     }
 
     fn authority(&self) -> &str {
-        &self.url[self.at[0]..self.at[1]]
+        &self.line[self.at[1]..self.at[2]]
     }
 
     fn path(&self) -> &str {
-        match &self.url[self.at[1]..self.at[2]] {
+        match &self.line[self.at[2]..self.at[3]] {
             "" => "/",
             path => path,
         }
     }
 
     fn query(&self) -> Option<&str> {
-        self.url.get(self.at[2] + 1..)
+        self.line.get(self.at[3] + 1..)
     }
 
     fn masks_content(&self) -> bool {
@@ -85,24 +111,6 @@ impl RequestView for View {
 
 fn read(headers: &Headers, name: &str) -> Option<Cow<'static, [u8]>> {
     headers.get(name).ok().flatten().map(|value| Cow::Owned(value.into_bytes()))
-}
-
-/// The property that tells an inner door that an outer one has handled the request.
-const HANDLED: &str = "layercakeHandled";
-
-thread_local! {
-    /// The name as a JavaScript string, made once: every request needs it twice.
-    static HANDLED_NAME: JsValue = JsValue::from_str(HANDLED);
-}
-
-pub(super) fn is_handled(request: &web_sys::Request) -> bool {
-    HANDLED_NAME.with(|name| Reflect::get(request, name).is_ok_and(|value| value.is_truthy()))
-}
-
-pub(super) fn mark_handled(request: &web_sys::Request) {
-    HANDLED_NAME.with(|name| {
-        let _ = Reflect::set(request, name, &JsValue::TRUE);
-    });
 }
 
 /// The request as the handler of a cached route sees it: an unconditional GET for the whole, without what `hide` names.
@@ -138,7 +146,7 @@ pub(super) fn masked(request: worker::Request, hide: Hide) -> worker::Result<wor
     } else {
         web_sys::Request::new_with_request_and_init(inner, &init)?
     };
-    mark_handled(&rebuilt);
+    js::take_in_hand(&rebuilt);
     Ok(rebuilt.into())
 }
 
@@ -249,7 +257,7 @@ type Luggage = SendWrapper<ResponseBuilder>;
 pub(super) fn from_worker(response: worker::Response) -> Response {
     let (status, headers) = (response.status_code(), response.headers().0.clone());
     let coding = match response.encode_body() {
-        EncodeBody::Automatic if is_coded_by_runtime(&headers) => Coding::Pending,
+        EncodeBody::Automatic => Coding::Automatic,
         _ => Coding::Applied,
     };
     let (builder, body) = response.into_parts();
@@ -261,20 +269,13 @@ pub(super) fn from_worker(response: worker::Response) -> Response {
     Response { status, headers: JsHeaders::boxed(headers), body, luggage: Some(Box::new(SendWrapper(builder))) }
 }
 
-/// Whether `Content-Encoding` names a coding that the runtime applies to a body on its way out, and takes off a fetched
-/// body that is read.
-fn is_coded_by_runtime(headers: &Headers) -> bool {
-    let coding = headers.get("content-encoding").ok().flatten();
-    coding.is_some_and(|coding| coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("br"))
-}
-
 const OK: u16 = 200;
 
 /// The engine's response for the runtime. A hit that is whole already goes out as it is.
 pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
     let Response { status, headers, body, luggage } = response;
     let headers = js_headers(headers)?;
-    let (mut coding, mut buffer, mut stream) = (Coding::Pending, None, None);
+    let (mut coding, mut buffer, mut stream) = (Coding::Automatic, None, None);
     match body.into_host::<JsBuffer>() {
         Ok(found) => (coding, buffer) = (found.coding, Some(found.bytes.0)),
         Err(body) => {
@@ -282,7 +283,7 @@ pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
                 if let (OK, Some(response)) = (status, found.take_response(&headers)) {
                     return Ok(response);
                 }
-                coding = if found.coding_pending() { Coding::Pending } else { Coding::Applied };
+                coding = found.coding();
                 stream = found.take();
             }
         }

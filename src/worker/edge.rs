@@ -18,7 +18,7 @@ use js_sys::futures::JsFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::ResponseInit;
+use web_sys::{Headers, ResponseInit};
 use worker::send::SendFuture;
 
 /// The private field an entry's head rides in.
@@ -58,6 +58,9 @@ impl Default for EdgeTier {
 }
 
 thread_local! {
+    /// [`HEAD`] and [`ITS_STATUS`], made once.
+    static NAMES: (JsValue, JsValue) = (JsValue::from_str(HEAD), JsValue::from_str(ITS_STATUS));
+
     /// `caches.default`. It belongs to no request: module scope may hold it as well.
     static DEFAULT: Option<web_sys::Cache> = {
         let cache = js::get(&js::get(&js_sys::global(), "caches"), "default");
@@ -72,7 +75,8 @@ impl EdgeTier {
         Self { name: Some(name.to_owned()), ..Self::default() }
     }
 
-    /// How long a look-up may take before the tier counts as missing. Default: 1 s.
+    /// How long a look-up may take before the tier counts as missing. While the cache answers in good time no timer is set;
+    /// see [`Tier::earns_trust`]. Default: 1 s.
     #[must_use]
     pub const fn lookup_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
@@ -94,20 +98,16 @@ impl EdgeTier {
         if matched.is_undefined() {
             return Ok(None);
         }
-        let matched: web_sys::Response = matched.unchecked_into();
-        // A match's fields are immutable. This copy of the response could go out as it is.
-        let response =
-            web_sys::Response::new_with_opt_readable_stream_and_init(matched.body().as_ref(), matched.unchecked_ref())
-                .map_err(failed)?;
-        let headers = response.headers();
-        let text = headers.get(HEAD).map_err(failed)?.ok_or_else(|| TierError::Corrupt("no head".to_owned()))?;
+        let opened =
+            NAMES.with(|(head, status)| js::open_match(matched.unchecked_ref(), head, status)).map_err(failed)?;
+        let (response, headers) = (opened.get(0), opened.get(1));
+        let (response, headers): (web_sys::Response, Headers) = (response.unchecked_into(), headers.unchecked_into());
+        let text = opened.get(2).as_string().ok_or_else(|| TierError::Corrupt("no head".to_owned()))?;
         let (head, displaced, _) = wire::decode(text.as_bytes()).map_err(|e| TierError::Corrupt(e.to_string()))?;
-        let announced = headers.get("content-length").map_err(failed)?.and_then(|text| text.parse().ok());
+        let announced = opened.get(3).as_string().and_then(|text| text.parse().ok());
         if matches!((announced, head.length), (Some(a), Some(b)) if a != b) {
             return Err(TierError::Corrupt("the body is not of the length stored".to_owned()));
         }
-        headers.delete(HEAD).map_err(failed)?;
-        headers.delete(ITS_STATUS).map_err(failed)?;
         if !displaced.iter().any(|(name, _)| name == "cache-control") {
             headers.delete("cache-control").map_err(failed)?;
         }
@@ -206,6 +206,10 @@ impl Tier for EdgeTier {
 
     fn timeout(&self) -> Option<Duration> {
         Some(self.timeout)
+    }
+
+    fn earns_trust(&self) -> bool {
+        true
     }
 
     fn get<'a>(&'a self, key: &'a CacheKey, _: Timestamp) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>> {

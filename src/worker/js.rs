@@ -1,6 +1,7 @@
 //! The few steps into JavaScript that `web-sys` has no words for.
 
-use js_sys::{Function, Object, Promise, Reflect};
+use js_sys::{Array, Function, Object, Promise, Reflect};
+use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 
 /// `target[name]`, or `undefined`.
@@ -33,4 +34,22 @@ pub(super) async fn call(target: &JsValue, method: &str, arguments: &[&JsValue])
 /// An error's message.
 pub(super) fn message(error: &JsValue) -> String {
     get(error, "message").as_string().or_else(|| error.as_string()).unwrap_or_else(|| "unknown error".to_owned())
+}
+
+#[wasm_bindgen(module = "/src/worker/glue.js")]
+extern "C" {
+    /// Takes the request in hand; false when an outer door has it already.
+    #[wasm_bindgen(js_name = takeInHand)]
+    pub(super) fn take_in_hand(request: &web_sys::Request) -> bool;
+
+    /// Method and URL, with a space between.
+    #[wasm_bindgen(js_name = requestLine)]
+    pub(super) fn request_line(request: &web_sys::Request) -> String;
+
+    /// Which of up to 32 `names` are among the fields, one bit each.
+    pub(super) fn present(headers: &web_sys::Headers, names: &Array) -> u32;
+
+    /// A match as a changeable response: itself, its fields, the value of `head`, and its announced length.
+    #[wasm_bindgen(catch, js_name = openMatch)]
+    pub(super) fn open_match(matched: &web_sys::Response, head: &JsValue, status: &JsValue) -> Result<Array, JsValue>;
 }

@@ -185,11 +185,10 @@ impl Opened<'_> {
         F: FnOnce(worker::Request) -> Fut + 'static,
         Fut: Future<Output = worker::Result<worker::Response>> + 'static,
     {
-        if convert::is_handled(req.inner()) {
+        if !js::take_in_hand(req.inner()) {
             let response = Handler(SendWrapper((req, handler))).fetch(Ask::AsIs).await.map_err(|error| error.0)?;
             return convert::to_web(response);
         }
-        convert::mark_handled(req.inner());
         let view = convert::View::of(&req);
         let origin = Handler(SendWrapper((req, handler)));
         let response = self.into_cache().handle(&view, origin).await.map_err(|error| error.0)?;
