@@ -280,7 +280,8 @@ pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
         Ok(found) => (coding, buffer) = (found.coding, Some(found.bytes.0)),
         Err(body) => {
             if let Ok(mut found) = body.into_host::<JsStream>() {
-                if let (OK, Some(response)) = (status, found.take_response(&headers)) {
+                let whole = if status == OK { found.take_response(&headers) } else { None };
+                if let Some(response) = whole {
                     return Ok(response);
                 }
                 coding = found.coding();

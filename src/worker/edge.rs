@@ -165,8 +165,17 @@ impl EdgeTier {
             }
         }
         .map_err(failed)?;
-        let put = self.cache().await?.put_with_str(&key.url(), &response);
-        JsFuture::from(put).await.map(|_| ()).map_err(failed)
+        let cache = self.cache().await?;
+        let url = key.url();
+        let put = JsFuture::from(cache.put_with_str(&url, &response)).await;
+        if put.is_err() {
+            // A body that broke off: whatever a host keeps of it must go. The local simulator commits it a moment later.
+            for wait in [0, 250] {
+                worker::Delay::from(Duration::from_millis(wait)).await;
+                let _ = JsFuture::from(cache.delete_with_str(&url)).await;
+            }
+        }
+        put.map(|_| ()).map_err(failed)
     }
 }
 

@@ -1,0 +1,45 @@
+# Everything here installs what it needs on its first run (into .tools/ and node_modules/) and says nothing about it later.
+
+PRESET ?= rfc9111
+ORIGIN ?= http://127.0.0.1:8000
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo proxy test test-native test-workerd lint fmt size bench
+
+help: ## this list
+	@echo "make TARGET"
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: ## install the tool chain (the other targets do so themselves)
+	@tools/setup.sh
+
+demo: PORT ?= 8787
+demo: setup ## the shop with its cache, on the local Workers runtime; PORT=8787
+	@tools/build-worker.sh examples/shop
+	@exec node tools/serve.mjs examples/shop --port $(PORT)
+
+proxy: PORT ?= 8788
+proxy: setup ## a caching reverse proxy; ORIGIN=http://127.0.0.1:8000 PORT=8788 PRESET=rfc9111|safe
+	@tools/build-worker.sh examples/proxy
+	@exec node tools/serve.mjs examples/proxy --port $(PORT) --var ORIGIN=$(ORIGIN) --var PRESET=$(PRESET)
+
+test: setup ## all checks and tests
+	@tools/test.sh lint native workerd
+
+test-native: ## unit, integration and doc tests on this machine
+	@tools/test.sh native
+
+test-workerd: setup ## the tests in the local Workers runtime
+	@tools/test.sh workerd
+
+lint: setup ## formatting, clippy for both targets, each feature alone
+	@tools/test.sh lint
+
+fmt: ## format the code
+	@cargo fmt --all
+
+size: setup ## what layercake adds to a Worker, in bytes
+	@benches/size.sh
+
+bench: setup ## CPU time per request, against Workers written by hand
+	@benches/run.sh

@@ -1,0 +1,8 @@
+//! No cache.
+
+use worker::*;
+
+#[event(fetch)]
+async fn fetch(req: Request, env: Env, _ctx: Context) -> Result<Response> {
+    crate::router().run(req, env).await
+}

@@ -1,0 +1,32 @@
+INSERT INTO products (id, name, category, price_cents, stock, description) VALUES
+  (1, 'Assam Breakfast', 'tea', 890, 140, 'Malty and strong; takes milk well.'),
+  (2, 'Darjeeling First Flush', 'tea', 1690, 35, 'Light, floral, picked in March.'),
+  (3, 'Sencha', 'tea', 1250, 80, 'Steamed green tea from Shizuoka.'),
+  (4, 'Gyokuro', 'tea', 2900, 18, 'Shade-grown; brew it cool and short.'),
+  (5, 'Oolong Tieguanyin', 'tea', 1590, 42, 'Rolled leaves, seven infusions.'),
+  (6, 'Rooibos', 'tea', 690, 210, 'No caffeine, all evening.'),
+  (7, 'Peppermint', 'tea', 590, 190, 'Whole leaves, nothing else.'),
+  (8, 'Lapsang Souchong', 'tea', 1150, 27, 'Dried over pine smoke.'),
+  (9, 'Espresso Blend', 'coffee', 1390, 160, 'Chocolate and hazelnut.'),
+  (10, 'Yirgacheffe', 'coffee', 1750, 64, 'Washed; jasmine and lemon.'),
+  (11, 'Sumatra Mandheling', 'coffee', 1590, 51, 'Earthy, low acidity.'),
+  (12, 'Decaf Colombia', 'coffee', 1490, 73, 'Sugar-cane process.'),
+  (13, 'Cold Brew Bags', 'coffee', 1190, 120, 'Four bags, one litre each.'),
+  (14, 'Kenya AA', 'coffee', 1890, 22, 'Blackcurrant and a long finish.'),
+  (15, 'Gooseneck Kettle', 'equipment', 5900, 14, 'One litre, with a thermometer.'),
+  (16, 'Hand Grinder', 'equipment', 7900, 9, 'Steel burrs, forty clicks.'),
+  (17, 'Pour-over Dripper', 'equipment', 2400, 33, 'Ceramic, size two.'),
+  (18, 'Paper Filters', 'equipment', 450, 400, 'One hundred, unbleached.'),
+  (19, 'Teapot', 'equipment', 3900, 20, 'Cast iron, 0.8 litres.'),
+  (20, 'Matcha Whisk', 'equipment', 1600, 45, 'Bamboo, one hundred prongs.'),
+  (21, 'Stoneware Mug', 'cups', 1800, 88, 'Holds 300 ml; no two alike.'),
+  (22, 'Espresso Cup', 'cups', 1200, 96, 'Thick porcelain, with a saucer.'),
+  (23, 'Double-walled Glass', 'cups', 1500, 70, 'Keeps hot, stays cool.'),
+  (24, 'Travel Cup', 'cups', 2200, 55, 'Tight lid, 350 ml.');
+
+INSERT INTO orders (id, session, product_id, quantity) VALUES
+  (1, 'alice', 3, 2),
+  (2, 'alice', 19, 1),
+  (3, 'bob', 9, 4),
+  (4, 'bob', 22, 2),
+  (5, 'bob', 18, 1);

@@ -1,0 +1,33 @@
+//! The Worker that the tests in `tests/workerd` run. A test chooses one of the tables in `tables` with the header
+//! `x-test-table`, and another KV binding than `CACHE` with `x-test-kv`; the variable `ORIGIN` is where `/fetch` goes.
+//! `app` is what lies behind the cache.
+//!
+//! Paths under `/__admin/` never see the cache:
+//!
+//! - `stats`: the counters of the table in use;
+//! - `runs`: how often the application ran, by path and query;
+//! - `fail/on`, `fail/off`: whether `/flaky/...` answers with a 503.
+
+mod app;
+mod body;
+mod tables;
+
+use worker::*;
+
+#[event(fetch)]
+async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+    let table = req.headers().get("x-test-table")?.unwrap_or_default();
+    let kv = req.headers().get("x-test-kv")?.unwrap_or_else(|| "CACHE".into());
+    let cache = tables::named(&table);
+    if let Some(command) = req.path().strip_prefix("/__admin/") {
+        return Ok(match command {
+            "stats" => Response::ok(cache.stats().to_log_line(&table))?,
+            "runs" => Response::from_json(&app::runs())?,
+            "fail/on" => app::fail(true)?,
+            "fail/off" => app::fail(false)?,
+            _ => Response::error("no such command", 404)?,
+        }
+        .into());
+    }
+    cache.open(&env, ctx).kv(&kv).run(req, |req| app::handle(req, env)).await
+}

@@ -1,0 +1,100 @@
+//! The route tables, and one cache for each.
+
+use std::time::Duration;
+
+use layercake::worker::Isolate;
+use layercake::{CacheConfig, ConfigError, Policy, SchemaVersion};
+
+type Table = Result<CacheConfig, ConfigError>;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+
+fn table(app: &str, version: u32, hot_budget: u64) -> Table {
+    CacheConfig::new(app, SchemaVersion(version))
+        .hot_budget(hot_budget)
+        // Bodies of every kind.
+        .route("/bytes/:n", Policy::ttl(MINUTE))
+        .route("/stream/:n", Policy::ttl(MINUTE))
+        .route("/fixed/:n", Policy::ttl(MINUTE))
+        .route("/gzip", Policy::ttl(MINUTE))
+        .route("/broken/:n", Policy::ttl(MINUTE))
+        .route("/cut/:n", Policy::ttl(MINUTE))
+        // Time.
+        .route("/count/:name", Policy::ttl(MINUTE))
+        .route("/slow/:ms", Policy::ttl(MINUTE))
+        .route("/etag/:tag", Policy::ttl(MINUTE))
+        .route("/expire/:name", Policy::ttl(SECOND))
+        .route("/swr/:name", Policy::ttl(SECOND).stale_while_revalidate(MINUTE))
+        .route("/flaky/:name", Policy::ttl(SECOND).stale_if_error(MINUTE))
+        // Status.
+        .route("/error/:status", Policy::ttl(MINUTE))
+        .route("/kept/:status", Policy::ttl(MINUTE).status(404, MINUTE))
+        .route("/empty/:status", Policy::ttl(MINUTE))
+        // Who asks.
+        .route("/whoami", Policy::ttl(MINUTE))
+        .route("/anonymous/whoami", Policy::ttl(MINUTE).anonymous())
+        .route("/setcookie", Policy::ttl(MINUTE))
+        .route("/vary", Policy::ttl(MINUTE))
+        .route("/private", Policy::ttl(MINUTE))
+        .route("/nostore", Policy::ttl(MINUTE))
+        // Not for the cache at all.
+        .route("/bypass/*rest", Policy::bypass())
+        // /fetch/... and all else: by the headers of the answer.
+        .build()
+}
+
+fn cold() -> Table {
+    table("tests", 1, 0)
+}
+
+fn hot() -> Table {
+    table("tests", 1, 4 << 20)
+}
+
+fn next_version() -> Table {
+    table("tests", 2, 0)
+}
+
+fn other_app() -> Table {
+    table("other", 1, 0)
+}
+
+fn rfc9111() -> Table {
+    CacheConfig::new("rfc9111", SchemaVersion(1)).hot_budget(0).fallback(Policy::rfc9111()).build()
+}
+
+/// Not a valid table: nothing is cached then, and the application works.
+fn wrong() -> Table {
+    CacheConfig::new("wrong", SchemaVersion(1)).route("/a/:b/*c/d", Policy::ttl(Duration::ZERO)).build()
+}
+
+static COLD: Isolate = Isolate::new(cold);
+static HOT: Isolate = Isolate::new(hot);
+static NEXT_VERSION: Isolate = Isolate::new(next_version);
+static OTHER_APP: Isolate = Isolate::new(other_app);
+static RFC9111: Isolate = Isolate::new(rfc9111);
+static WRONG: Isolate = Isolate::new(wrong);
+
+/// By the value of `x-test-table`; without one there is no hot tier, so that L1 and L2 can be seen.
+pub fn named(name: &str) -> &'static Isolate {
+    match name {
+        "hot" => &HOT,
+        "next-version" => &NEXT_VERSION,
+        "other-app" => &OTHER_APP,
+        "rfc9111" => &RFC9111,
+        "wrong" => &WRONG,
+        _ => &COLD,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn all_tables_but_one_are_valid() {
+        for table in [super::cold, super::hot, super::next_version, super::other_app, super::rfc9111] {
+            assert!(table().is_ok());
+        }
+        assert!(super::wrong().is_err());
+    }
+}

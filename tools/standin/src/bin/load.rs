@@ -1,0 +1,320 @@
+//! `load`: a bounded HTTP/1.1 load with verified answers; see `--help`.
+
+use std::{
+    cell::{Cell, RefCell},
+    io,
+    process::ExitCode,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+const HELP: &str = "\
+Usage: load --port PORT --path PATH [options]
+
+Keep-alive requests to 127.0.0.1 from a fixed number of connections; prints one line of JSON: requests, errors,
+first_error, seconds, rps, p50_us, p90_us, p99_us, and cpu_us (CPU per request of the process given by --pid).
+
+  --path PATH            {n} in it becomes the running number of the request
+  --host NAME            Host header (bench.example)
+  --first N              first value of {n} (0)
+  --modulo N             {n} starts again at --first after that many (never)
+  --connections N        (8)
+  --seconds S            end after that time (2)
+  --requests N           end after that many requests (no bound)
+  --status N             expected status (200)
+  --length N             expected length of the body (not checked)
+  --expect 'name: text'  a header of the answer whose value must contain the text
+  --header 'name: value' a header to send (repeatable)
+  --pid PID              process to charge: utime + stime of /proc/PID/stat around the run
+";
+
+/// Clock ticks per second of /proc/PID/stat: USER_HZ, 100 on every Linux this runs on.
+const TICKS: f64 = 100.0;
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+struct Options {
+    port: u16,
+    path: String,
+    host: String,
+    connections: usize,
+    seconds: f64,
+    requests: u64,
+    first: u64,
+    modulo: u64,
+    status: u16,
+    length: Option<usize>,
+    expect: Option<(String, String)>,
+    headers: String,
+    pid: Option<u32>,
+}
+
+fn options() -> Result<Options, String> {
+    let mut o = Options {
+        port: 0,
+        path: String::new(),
+        host: "bench.example".into(),
+        connections: 8,
+        seconds: 2.0,
+        requests: u64::MAX,
+        first: 0,
+        modulo: u64::MAX,
+        status: 200,
+        length: None,
+        expect: None,
+        headers: String::new(),
+        pid: None,
+    };
+    let mut args = std::env::args().skip(1);
+    while let Some(arg) = args.next() {
+        if arg == "--help" || arg == "-h" {
+            print!("{HELP}");
+            std::process::exit(0);
+        }
+        let value = args.next().ok_or_else(|| format!("{arg} wants a value"))?;
+        fn num<T: std::str::FromStr>(arg: &str, value: &str) -> Result<T, String> {
+            value
+                .parse()
+                .map_err(|_| format!("{arg} wants a number, not {value}"))
+        }
+        match arg.as_str() {
+            "--port" => o.port = num(&arg, &value)?,
+            "--path" => o.path = value,
+            "--host" => o.host = value,
+            "--first" => o.first = num(&arg, &value)?,
+            "--modulo" => o.modulo = num::<u64>(&arg, &value)?.max(1),
+            "--connections" => o.connections = num(&arg, &value)?,
+            "--seconds" => o.seconds = num(&arg, &value)?,
+            "--requests" => o.requests = num(&arg, &value)?,
+            "--status" => o.status = num(&arg, &value)?,
+            "--length" => o.length = Some(num(&arg, &value)?),
+            "--pid" => o.pid = Some(num(&arg, &value)?),
+            "--header" => o.headers += &format!("{value}\r\n"),
+            "--expect" => {
+                let (name, text) = value.split_once(':').ok_or("--expect wants 'name: text'")?;
+                o.expect = Some((name.trim().to_ascii_lowercase(), text.trim().to_owned()));
+            }
+            _ => return Err(format!("unknown argument {arg}; see --help")),
+        }
+    }
+    if o.port == 0 || !o.path.starts_with('/') || o.connections == 0 {
+        return Err("--port, --path and at least one connection are wanted; see --help".into());
+    }
+    Ok(o)
+}
+
+#[derive(Default)]
+struct Tally {
+    next: Cell<u64>,
+    errors: Cell<u64>,
+    first_error: RefCell<Option<String>>,
+    latencies: RefCell<Vec<u32>>,
+}
+
+impl Tally {
+    fn error(&self, what: String) {
+        self.errors.set(self.errors.get() + 1);
+        self.first_error.borrow_mut().get_or_insert(what);
+    }
+}
+
+fn main() -> ExitCode {
+    let options = match options() {
+        Ok(options) => Rc::new(options),
+        Err(text) => {
+            eprintln!("load: {text}");
+            return ExitCode::from(2);
+        }
+    };
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+    else {
+        return ExitCode::FAILURE;
+    };
+    tokio::task::LocalSet::new().block_on(&runtime, run(options));
+    ExitCode::SUCCESS
+}
+
+async fn run(o: Rc<Options>) {
+    let tally = Rc::new(Tally::default());
+    let start = Instant::now();
+    let cpu = o.pid.and_then(cpu_ticks);
+    let until = start + Duration::from_secs_f64(o.seconds);
+    let workers: Vec<_> = (0..o.connections)
+        .map(|_| tokio::task::spawn_local(connection(o.clone(), tally.clone(), until)))
+        .collect();
+    for worker in workers {
+        let _ = worker.await;
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let used = o
+        .pid
+        .and_then(cpu_ticks)
+        .zip(cpu)
+        .map(|(after, before)| (after - before) as f64 / TICKS);
+
+    let mut latencies = tally.latencies.borrow_mut();
+    latencies.sort_unstable();
+    let at = |q: f64| {
+        latencies
+            .get(((latencies.len() as f64 * q) as usize).min(latencies.len().saturating_sub(1)))
+    };
+    let requests = latencies.len();
+    println!(
+        "{}",
+        serde_json::json!({
+            "requests": requests, "errors": tally.errors.get(), "first_error": *tally.first_error.borrow(),
+            "seconds": seconds, "rps": requests as f64 / seconds,
+            "p50_us": at(0.5), "p90_us": at(0.9), "p99_us": at(0.99),
+            "cpu_us": used.filter(|_| requests > 0).map(|s| s * 1e6 / requests as f64),
+        })
+    );
+}
+
+/// utime + stime of a process.
+fn cpu_ticks(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command name may hold spaces; the fields of interest are counted from behind it.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+}
+
+async fn connection(o: Rc<Options>, tally: Rc<Tally>, until: Instant) {
+    let mut open: Option<TcpStream> = None;
+    let mut buffer = Vec::with_capacity(256 * 1024);
+    while Instant::now() < until && tally.next.get() < o.requests {
+        let number = tally.next.get();
+        tally.next.set(number + 1);
+        let path = o
+            .path
+            .replace("{n}", &(o.first + number % o.modulo).to_string());
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: {}\r\n{}\r\n",
+            o.host, o.headers
+        );
+        let started = Instant::now();
+        let exchange =
+            tokio::time::timeout(ANSWER_TIMEOUT, exchange(&o, &mut open, &head, &mut buffer)).await;
+        let failed = match exchange {
+            Ok(Ok(None)) => {
+                tally
+                    .latencies
+                    .borrow_mut()
+                    .push(started.elapsed().as_micros() as u32);
+                continue;
+            }
+            Ok(Ok(Some(wrong))) => wrong,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "no answer in time".to_owned(),
+        };
+        tally.error(format!("{path}: {failed}"));
+        // What is left on this connection is unknown.
+        open = None;
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// One request and its whole answer; says what was wrong with it, if anything.
+async fn exchange(
+    o: &Options,
+    open: &mut Option<TcpStream>,
+    head: &str,
+    buffer: &mut Vec<u8>,
+) -> io::Result<Option<String>> {
+    let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let stream = match open {
+        Some(stream) => stream,
+        None => {
+            let stream = TcpStream::connect(("127.0.0.1", o.port)).await?;
+            stream.set_nodelay(true)?;
+            open.insert(stream)
+        }
+    };
+    stream.write_all(head.as_bytes()).await?;
+    buffer.clear();
+    loop {
+        if stream.read_buf(buffer).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let mut slots = [httparse::EMPTY_HEADER; 64];
+        let mut answer = httparse::Response::new(&mut slots);
+        let httparse::Status::Complete(at) =
+            answer.parse(buffer).map_err(|e| bad(&e.to_string()))?
+        else {
+            continue;
+        };
+        let status = answer.code.unwrap_or(0);
+        let header = |name: &str| {
+            let found = answer
+                .headers
+                .iter()
+                .find(|h| h.name.eq_ignore_ascii_case(name));
+            found.map(|h| String::from_utf8_lossy(h.value).into_owned())
+        };
+        let declared = header("content-length").and_then(|v| v.parse::<usize>().ok());
+        let seen = o
+            .expect
+            .as_ref()
+            .map(|(name, _)| header(name).unwrap_or_default());
+        let length = match declared {
+            Some(length) => {
+                while buffer.len() < at + length {
+                    if stream.read_buf(buffer).await? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+                length
+            }
+            None if matches!(status, 204 | 304) => 0,
+            None => chunked_length(stream, buffer, at).await?,
+        };
+        if status != o.status {
+            return Ok(Some(format!("status {status}")));
+        }
+        if o.length.is_some_and(|wanted| wanted != length) {
+            return Ok(Some(format!("{length} bytes")));
+        }
+        if let (Some((name, wanted)), Some(seen)) = (&o.expect, seen)
+            && !seen.contains(wanted.as_str())
+        {
+            return Ok(Some(format!("{name}: {seen:?}")));
+        }
+        return Ok(None);
+    }
+}
+
+async fn chunked_length(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    mut at: usize,
+) -> io::Result<usize> {
+    let mut total = 0;
+    loop {
+        let need = match httparse::parse_chunk_size(&buffer[at..]) {
+            Ok(httparse::Status::Complete((skip, size))) => {
+                let end = at + skip + size as usize + 2;
+                if buffer.len() >= end {
+                    total += size as usize;
+                    at = end;
+                    if size == 0 {
+                        return Ok(total);
+                    }
+                    continue;
+                }
+                end
+            }
+            Ok(httparse::Status::Partial) => buffer.len() + 1,
+            Err(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "chunk size")),
+        };
+        while buffer.len() < need {
+            if stream.read_buf(buffer).await? == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        }
+    }
+}

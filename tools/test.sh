@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# tools/test.sh [lint] [native] [workerd]
+# Runs the groups named: one line per step, the output only of what fails, and a sum at the end.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+
+logs=target/test
+mkdir -p "$logs"
+export RUST_BACKTRACE=0 CARGO_TERM_COLOR=never NO_COLOR=1
+checks=0 tests=0 failed=0
+
+# run TITLE COMMAND...: leaves the output in $log and the result in $ok.
+run() {
+    local title=$1 started=$SECONDS
+    shift
+    log=$logs/${title//[^a-zA-Z0-9]/-}.log
+    printf '%-52s' "$title"
+    if "$@" >"$log" 2>&1; then ok=true; else ok=false; fi
+    printf '%s' "$($ok && echo ok || echo FAILED)"
+    [ $((SECONDS - started)) -lt 2 ] || printf ' (%s s)' $((SECONDS - started))
+}
+
+check() { # check TITLE COMMAND...: counts as one
+    run "$@"
+    echo
+    if $ok; then checks=$((checks + 1)); else failed=$((failed + 1)) && tail -n 60 "$log"; fi
+}
+
+cargo_tests() { # cargo_tests TITLE COMMAND...: counts the tests
+    local passed broken
+    run "$@"
+    read -r passed broken < <(awk '/^test result:/ { p += $4; f += $6 } END { print p + 0, f + 0 }' "$log")
+    echo ", $passed passed"
+    tests=$((tests + passed)) failed=$((failed + broken))
+    $ok && return
+    [ "$broken" -gt 0 ] || failed=$((failed + 1)) # it did not compile
+    grep -vE '^test .* ok$|^running|^$' "$log" | tail -n 80
+}
+
+node_tests() { # node_tests TITLE FILES...: the same for node's test runner
+    local title=$1 passed broken
+    shift
+    run "$title" node --test --test-concurrency=2 --test-reporter=spec --test-reporter-destination=stdout "$@"
+    passed=$(awk '$2 == "pass" { print $3 }' "$log")
+    broken=$(awk '$2 == "fail" { print $3 }' "$log")
+    echo ", ${passed:-0} passed"
+    tests=$((tests + ${passed:-0})) failed=$((failed + ${broken:-0}))
+    $ok && return
+    [ "${broken:-0}" -gt 0 ] || failed=$((failed + 1))
+    sed -n '/failing tests:/,$p' "$log" | tail -n 120
+}
+
+lint() {
+    local feature
+    check "Formatting" cargo fmt --all --check -- --color never
+    check "Clippy, this machine, all features" cargo clippy --quiet --all-targets --all-features -- -D warnings
+    check "Clippy, wasm32, worker and axum" \
+        cargo clippy --quiet --target wasm32-unknown-unknown --features worker,axum -- -D warnings
+    check "Clippy, examples and tools" cargo clippy --quiet --workspace --exclude layercake --all-targets -- -D warnings
+    for feature in "" $(awk '/^\[/ { on = $0 == "[features]" } on && /^[a-z]+ = / { print $1 }' Cargo.toml); do
+        [ "$feature" != default ] || continue
+        check "Compiles with ${feature:+only }${feature:-no features}" cargo check --quiet --no-default-features --features "$feature"
+    done
+}
+
+native() {
+    cargo_tests "Unit, integration and doc tests" cargo test --no-fail-fast --all-features
+    cargo_tests "Examples and tools" cargo test --no-fail-fast --workspace --exclude layercake --all-targets
+}
+
+workerd() {
+    local worker
+    for worker in tests/worker examples/shop examples/proxy; do
+        check "Worker in $worker builds" tools/build-worker.sh $worker
+    done
+    check "Stand-ins for faults" cargo build --quiet --profile tools -p standin
+    node_tests "Tests in the local Workers runtime" tests/workerd/*.test.mjs
+}
+
+for group in "${@:-native}"; do
+    "$group" || true
+done
+echo "$((checks + tests)) passed, $failed failed ($checks checks and $tests tests passed)"
+[ "$failed" -eq 0 ]
