@@ -199,8 +199,14 @@ impl CacheConfig {
         free
     }
 
-    pub(super) fn end_refresh(&self, key: KeyName) {
-        self.0.refreshing.lock().unwrap_or_else(PoisonError::into_inner).retain(|(other, _)| *other != key);
+    /// Gives the right back; after a failure only when `pause` is over, so that a failing origin is not asked by every
+    /// request.
+    pub(super) fn end_refresh(&self, key: KeyName, now: Timestamp, pause: Option<Duration>) {
+        let mut refreshing = self.0.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
+        refreshing.retain(|(other, _)| *other != key);
+        if let Some(pause) = pause {
+            refreshing.push((key, now.plus(pause)));
+        }
     }
 }
 
@@ -434,7 +440,10 @@ mod tests {
         assert!(!config.begin_refresh([1; 20], at(29), lease));
         assert!(config.begin_refresh([2; 20], at(29), lease));
         assert!(config.begin_refresh([1; 20], at(30), lease));
-        config.end_refresh([1; 20]);
+        config.end_refresh([1; 20], at(31), None);
         assert!(config.begin_refresh([1; 20], at(31), lease));
+        config.end_refresh([1; 20], at(32), Some(Duration::from_secs(5)));
+        assert!(!config.begin_refresh([1; 20], at(36), lease));
+        assert!(config.begin_refresh([1; 20], at(37), lease));
     }
 }

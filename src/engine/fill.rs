@@ -266,7 +266,10 @@ impl Store {
             return false;
         }
         for (_, (takes, tier)) in self.takers.iter().enumerate().filter(|(place, _)| *place != source) {
-            let committed = first.get(&self.key, self.cache.runtime.now()).await.ok().flatten();
+            let committed = match first.get(&self.key, self.cache.runtime.now()).await {
+                Ok(committed) => committed,
+                Err(error) => return self.failed(first.level().as_str(), &error),
+            };
             if first.level() == Level::L1 {
                 self.cache.config.note_l1(committed.is_none());
             }

@@ -12,6 +12,9 @@ use std::time::Duration;
 /// How long one refresh keeps others of its key away: what a Worker's `waitUntil` lasts.
 const LEASE: Duration = Duration::from_secs(30);
 
+/// How long a key whose refresh failed is left alone; stale answers go on meanwhile.
+const PAUSE: Duration = Duration::from_secs(2);
+
 impl Cache {
     /// Refreshes the entry found at `place` behind the response, unless this isolate does so already.
     pub(super) fn refresh_behind<O: Origin>(&self, plan: &Plan, question: &Question, place: usize, origin: O) {
@@ -23,7 +26,8 @@ impl Cache {
         self.runtime.spawn(Box::pin(async move {
             let Gate::Lookup(question) = &plan.gate else { return };
             let done = cache.refresh(&plan, question, place, origin).await;
-            cache.config.end_refresh(name);
+            let pause = (!done).then_some(PAUSE);
+            cache.config.end_refresh(name, cache.runtime.now(), pause);
             cache.config.record(plan.route, if done { Event::Revalidated } else { Event::RevalidationFailed });
         }));
     }

@@ -26,8 +26,8 @@ pub fn reuse(freshness: &Freshness, directives: Option<&CacheControl>, now: Time
         if cc.no_cache {
             return Reuse::Forward(ForwardReason::Request);
         }
-        // 5.2.1.1: no older than max-age, unless max-stale allows it.
-        if cc.max_age.is_some_and(|max| age > seconds(max)) && cc.max_stale.is_none() {
+        // 5.2.1.1: no older than max-age.
+        if cc.max_age.is_some_and(|max| age > seconds(max)) {
             return Reuse::Forward(ForwardReason::Request);
         }
         // 5.2.1.3: still fresh for at least min-fresh seconds.
@@ -70,6 +70,7 @@ mod tests {
             (5, "no-cache", asks),
             (5, "max-age=4", asks),
             (5, "max-age=5", Reuse::Fresh),
+            (5, "max-age=4, max-stale", asks),
             (25, "min-fresh=6", asks),
             (25, "min-fresh=5", Reuse::Fresh),
         ] {

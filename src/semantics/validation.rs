@@ -32,10 +32,13 @@ impl Conditions {
     #[must_use]
     pub fn not_modified(&self, fields: &(impl Fields + ?Sized), now: Timestamp) -> bool {
         if let Some(wanted) = &self.if_none_match {
+            // 13.1.2: "*" matches any current representation; lists use the weak comparison of 8.8.3.2.
+            if wanted.trim_ascii() == b"*" {
+                return true;
+            }
             let Some(etag) = fields.field("etag") else { return false };
             let etag = opaque_tag(etag.trim_ascii());
-            // 13.1.2: "*" matches any current representation; lists use the weak comparison of 8.8.3.2.
-            return wanted.trim_ascii() == b"*" || list_members(wanted).any(|tag| opaque_tag(tag) == etag);
+            return list_members(wanted).any(|tag| opaque_tag(tag) == etag);
         }
         let Some(since) = self.if_modified_since.as_deref().and_then(|v| date::parse(v.trim_ascii(), now)) else {
             return false;
@@ -76,6 +79,7 @@ mod tests {
             (&[("if-none-match", "W/\"v1\"")][..], stored, true),
             (&[("if-none-match", "\"v0\", \"v1\"")][..], stored, true),
             (&[("if-none-match", "*")][..], stored, true),
+            (&[("if-none-match", "*")][..], bare, true),
             (&[("if-none-match", "\"v2\"")][..], stored, false),
             (&[("if-none-match", "\"v1\"")][..], bare, false),
             (&[("if-none-match", "\"v2\""), ("if-modified-since", "Sun, 06 Nov 1994 08:49:37 GMT")][..], stored, false),

@@ -63,6 +63,7 @@ struct Kept {
     error: Option<ConfigError>,
     hot: Option<Arc<MemoryTier>>,
     complained: AtomicBool,
+    kv_missed: AtomicBool,
     /// The KV binding found to be there: bindings do not change while an isolate lives.
     kv_seen: OnceLock<Box<str>>,
 }
@@ -112,7 +113,14 @@ impl Isolate {
                 let tier = MemoryTier::new(Level::Hot, bounds.budget);
                 Arc::new(tier.max_entry(bounds.max_body).max_stay(bounds.max_stay))
             });
-            Kept { config, error, hot, complained: AtomicBool::new(false), kv_seen: OnceLock::new() }
+            Kept {
+                config,
+                error,
+                hot,
+                complained: AtomicBool::new(false),
+                kv_missed: AtomicBool::new(false),
+                kv_seen: OnceLock::new(),
+            }
         })
     }
 }
@@ -138,7 +146,7 @@ impl Opened<'_> {
         self.kv = KvTier::of_binding(&self.env, binding);
         if self.kv.is_some() {
             let _ = self.kept.kv_seen.set(binding.into());
-        } else if !self.kept.complained.swap(true, Ordering::Relaxed) {
+        } else if !self.kept.kv_missed.swap(true, Ordering::Relaxed) {
             self.runtime
                 .log(&format!("layercake: no KV binding {binding:?}, L2 is off; bind a KV namespace of that name"));
         }

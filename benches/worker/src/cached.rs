@@ -18,9 +18,5 @@ static CACHE: Isolate = Isolate::new(table);
 
 #[event(fetch)]
 async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
-    CACHE
-        .open(&env, ctx)
-        .kv("CACHE")
-        .run(req, move |req| crate::router().run(req, env))
-        .await
+    CACHE.open(&env, ctx).kv("CACHE").run(req, move |req| crate::router().run(req, env)).await
 }

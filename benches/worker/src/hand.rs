@@ -35,10 +35,7 @@ async fn miss(req: Request, env: Env, ctx: Context, cache: Cache, key: String) -
     const DAY: u64 = 86_400;
 
     let kv = env.kv("CACHE")?;
-    let (stream, metadata) = kv
-        .get(&key)
-        .stream_with_metadata::<HashMap<String, String>>()
-        .await?;
+    let (stream, metadata) = kv.get(&key).stream_with_metadata::<HashMap<String, String>>().await?;
     if let (Some(stream), Some(metadata)) = (stream, metadata) {
         let headers = Headers::new();
         for (name, value) in &metadata {
@@ -61,14 +58,9 @@ async fn miss(req: Request, env: Env, ctx: Context, cache: Cache, key: String) -
             return;
         };
         if let Ok(again) = Response::from_bytes(bytes.clone()) {
-            let _ = cache
-                .put(key.as_str(), again.with_headers(metadata.iter().collect()))
-                .await;
+            let _ = cache.put(key.as_str(), again.with_headers(metadata.iter().collect())).await;
         }
-        if let Ok(put) = kv
-            .put_bytes(&key, &bytes)
-            .and_then(|put| put.expiration_ttl(DAY).metadata(&metadata))
-        {
+        if let Ok(put) = kv.put_bytes(&key, &bytes).and_then(|put| put.expiration_ttl(DAY).metadata(&metadata)) {
             let _ = put.execute().await;
         }
     });

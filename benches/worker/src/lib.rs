@@ -18,11 +18,7 @@ fn router() -> Router<'static, ()> {
 }
 
 fn bytes(ctx: &RouteContext<()>, cache_control: &str) -> Result<Response> {
-    let Some(size) = ctx
-        .param("size")
-        .and_then(|size| size.parse().ok())
-        .filter(|size| *size <= 4 << 20)
-    else {
+    let Some(size) = ctx.param("size").and_then(|size| size.parse().ok()).filter(|size| *size <= 4 << 20) else {
         return Response::error("no such size", 404);
     };
     let body: Vec<u8> = (0..size).map(|i| b'a' + (i % 26) as u8).collect();

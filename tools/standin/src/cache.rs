@@ -102,9 +102,7 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
         }
         "put" => put(&state, &request, key, fault.inert).into(),
         _ => {
-            let found = state
-                .cache
-                .with(|cache| cache.entries.remove(&key).is_some());
+            let found = state.cache.with(|cache| cache.entries.remove(&key).is_some());
             Reply::new(if found { 200 } else { 404 }).into()
         }
     }
@@ -113,11 +111,7 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
 fn match_(state: &State, request: &Request, key: &str, inert: bool) -> Reply {
     let now = state.now_ms();
     let entry = state.cache.with(|cache| {
-        if cache
-            .entries
-            .get(key)
-            .is_some_and(|entry| entry.expires_ms <= now)
-        {
+        if cache.entries.get(key).is_some_and(|entry| entry.expires_ms <= now) {
             cache.entries.remove(key);
             state.count(Role::Cache, "expired");
         }
@@ -129,16 +123,8 @@ fn match_(state: &State, request: &Request, key: &str, inert: bool) -> Reply {
     };
     state.count(Role::Cache, "hit");
     let age = now.saturating_sub(entry.stored_ms) / 1000;
-    let mut reply = Reply::new(entry.status)
-        .header("CF-Cache-Status", "HIT")
-        .header("age", age.to_string());
-    reply.headers.extend(
-        entry
-            .headers
-            .iter()
-            .filter(|(name, _)| name != "age")
-            .cloned(),
-    );
+    let mut reply = Reply::new(entry.status).header("CF-Cache-Status", "HIT").header("age", age.to_string());
+    reply.headers.extend(entry.headers.iter().filter(|(name, _)| name != "age").cloned());
     if entry.sized {
         reply.framing = Framing::Length;
     } else {
@@ -146,23 +132,16 @@ fn match_(state: &State, request: &Request, key: &str, inert: bool) -> Reply {
     }
 
     // The Cache API answers conditional and range requests itself.
-    if let (Some(asked), Some(etag)) = (
-        request.header("if-none-match"),
-        http1::find(&entry.headers, "etag"),
-    ) && entry.status == 200
+    if let (Some(asked), Some(etag)) = (request.header("if-none-match"), http1::find(&entry.headers, "etag"))
+        && entry.status == 200
         && matches_etag(asked, etag)
     {
         reply.status = 304;
-    } else if let Some((from, to)) = request
-        .header("range")
-        .and_then(|range| byte_range(range, entry.body.len()))
+    } else if let Some((from, to)) = request.header("range").and_then(|range| byte_range(range, entry.body.len()))
         && entry.status == 200
     {
         reply.status = 206;
-        reply.headers.push((
-            "content-range".into(),
-            format!("bytes {from}-{to}/{}", entry.body.len()).into(),
-        ));
+        reply.headers.push(("content-range".into(), format!("bytes {from}-{to}/{}", entry.body.len()).into()));
         reply.body = Rc::from(&entry.body[from..=to]);
     } else {
         reply.body = entry.body;
@@ -180,17 +159,12 @@ fn matches_etag(asked: &[u8], etag: &[u8]) -> bool {
 
 /// A single `bytes=` range, inclusive, or nothing when it is none that can be served.
 fn byte_range(range: &[u8], length: usize) -> Option<(usize, usize)> {
-    let (from, to) = std::str::from_utf8(range)
-        .ok()?
-        .strip_prefix("bytes=")?
-        .split_once('-')?;
+    let (from, to) = std::str::from_utf8(range).ok()?.strip_prefix("bytes=")?.split_once('-')?;
     let last = length.checked_sub(1)?;
     let (from, to) = match (from.parse::<usize>().ok(), to.parse::<usize>().ok()) {
         (Some(from), Some(to)) => (from, to.min(last)),
         (Some(from), None) if to.is_empty() => (from, last),
-        (None, Some(suffix)) if from.is_empty() && suffix > 0 => {
-            (length.saturating_sub(suffix), last)
-        }
+        (None, Some(suffix)) if from.is_empty() && suffix > 0 => (length.saturating_sub(suffix), last),
         _ => return None,
     };
     (from <= to).then_some((from, to))
@@ -237,35 +211,22 @@ fn parse_stored(bytes: &[u8], now_ms: u64) -> Result<Option<Entry>, u16> {
             (name == wanted).then(|| value.trim_matches('"').to_owned())
         })
     };
-    let refused = ["no-store", "no-cache", "private"]
-        .iter()
-        .any(|name| directive(name).is_some());
+    let refused = ["no-store", "no-cache", "private"].iter().any(|name| directive(name).is_some());
     if refused || http1::find(&headers, "set-cookie").is_some() {
         return Err(413);
     }
     let sized = http1::find(&headers, "content-length").map(<[u8]>::to_vec);
-    if sized
-        .as_ref()
-        .is_some_and(|length| *length != body.len().to_string().into_bytes())
-    {
+    if sized.as_ref().is_some_and(|length| *length != body.len().to_string().into_bytes()) {
         return Err(400);
     }
-    let Some(ttl) = directive("s-maxage")
-        .or_else(|| directive("max-age"))
-        .and_then(|v| v.parse::<u64>().ok())
-    else {
+    let Some(ttl) = directive("s-maxage").or_else(|| directive("max-age")).and_then(|v| v.parse::<u64>().ok()) else {
         return Ok(None);
     };
     if ttl == 0 || !KEPT.contains(&status) {
         return Ok(None);
     }
     // `transfer-encoding` describes the transport of the put, which is gone.
-    headers.retain(|(name, _)| {
-        !matches!(
-            name.as_str(),
-            "content-length" | "transfer-encoding" | "cf-cache-status"
-        )
-    });
+    headers.retain(|(name, _)| !matches!(name.as_str(), "content-length" | "transfer-encoding" | "cf-cache-status"));
     Ok(Some(Entry {
         status,
         headers,

@@ -28,12 +28,7 @@ fn answer(state: &State, request: &Request) -> Result<Value, String> {
         serde_json::from_slice(&request.body).map_err(|e| format!("not JSON: {e}"))
     };
     let query = request.query();
-    let from_query = |name: &str| {
-        query
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, v)| v.as_str())
-    };
+    let from_query = |name: &str| query.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
     let done = Ok(json!({"ok": true}));
     match (request.method.as_str(), request.path()) {
         ("GET", "/counters") => {
@@ -58,14 +53,8 @@ fn answer(state: &State, request: &Request) -> Result<Value, String> {
                 .iter()
                 .map(|f| Ok((role(f["role"].as_str())?, Fault::from_json(f)?)))
                 .collect::<Result<Vec<_>, String>>()?;
-            for named in Role::ALL
-                .into_iter()
-                .filter(|r| faults.iter().any(|(role, _)| role == r))
-            {
-                let mine = faults
-                    .iter()
-                    .filter(|(role, _)| *role == named)
-                    .map(|(_, fault)| fault.clone());
+            for named in Role::ALL.into_iter().filter(|r| faults.iter().any(|(role, _)| role == r)) {
+                let mine = faults.iter().filter(|(role, _)| *role == named).map(|(_, fault)| fault.clone());
                 state.faults[named as usize].with(|slot| *slot = mine.collect());
             }
             done
@@ -82,9 +71,7 @@ fn answer(state: &State, request: &Request) -> Result<Value, String> {
             done
         }
         ("POST", "/clock") => {
-            let by = body()?["advance_ms"]
-                .as_u64()
-                .ok_or("advance_ms is wanted")?;
+            let by = body()?["advance_ms"].as_u64().ok_or("advance_ms is wanted")?;
             state.advance(Duration::from_millis(by));
             Ok(json!({"now_ms": state.now_ms()}))
         }
@@ -96,15 +83,12 @@ fn answer(state: &State, request: &Request) -> Result<Value, String> {
             state.reset();
             done
         }
-        (method, path) => Err(format!(
-            "no such control request: {method} {path}; see --help"
-        )),
+        (method, path) => Err(format!("no such control request: {method} {path}; see --help")),
     }
 }
 
 fn role(name: Option<&str>) -> Result<Role, String> {
-    name.and_then(Role::parse)
-        .ok_or_else(|| "role must be cache, kv or origin".to_owned())
+    name.and_then(Role::parse).ok_or_else(|| "role must be cache, kv or origin".to_owned())
 }
 
 /// Puts a value as told, around every check.
@@ -146,11 +130,7 @@ fn raw(state: &State, what: &Value) -> Result<(), String> {
                 Value::String(text) => Some(text.clone().into_bytes()),
                 other => Some(other.to_string().into_bytes()),
             };
-            let entry = kv::Entry {
-                value: Rc::from(value),
-                metadata,
-                expires_ms: ttl_ms.map(|ttl| now + ttl),
-            };
+            let entry = kv::Entry { value: Rc::from(value), metadata, expires_ms: ttl_ms.map(|ttl| now + ttl) };
             state.kv.with(|kv| kv.insert(key, entry));
         }
         Role::Origin => return Err("the origin stores nothing".into()),
@@ -166,8 +146,5 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
     }
-    (0..text.len())
-        .step_by(2)
-        .map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok())
-        .collect()
+    (0..text.len()).step_by(2).map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok()).collect()
 }

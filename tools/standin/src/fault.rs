@@ -51,11 +51,8 @@ impl Fault {
                 "role" => {}
                 "ops" => {
                     let ops = value.as_array().ok_or_else(wrong)?;
-                    fault.ops = ops
-                        .iter()
-                        .map(|op| op.as_str().map(str::to_owned))
-                        .collect::<Option<_>>()
-                        .ok_or_else(wrong)?;
+                    fault.ops =
+                        ops.iter().map(|op| op.as_str().map(str::to_owned)).collect::<Option<_>>().ok_or_else(wrong)?;
                 }
                 "key" => fault.key = Some(text()?),
                 "times" => fault.times = Some(number()?),
@@ -80,10 +77,7 @@ impl Fault {
 
     pub fn applies(&self, op: &str, key: &str) -> bool {
         (self.ops.is_empty() || self.ops.iter().any(|o| o == op))
-            && self
-                .key
-                .as_ref()
-                .is_none_or(|part| key.contains(part.as_str()))
+            && self.key.as_ref().is_none_or(|part| key.contains(part.as_str()))
             && self.times.is_none_or(|times| self.used < times)
     }
 
@@ -97,8 +91,7 @@ impl Fault {
         } else if self.close {
             Some(Outcome::Close)
         } else {
-            self.status
-                .map(|status| Reply::text(status, "injected fault").into())
+            self.status.map(|status| Reply::text(status, "injected fault").into())
         }
     }
 
@@ -108,12 +101,7 @@ impl Fault {
             reply.body = Rc::from(&reply.body[..length.min(reply.body.len())]);
         }
         if self.corrupt {
-            reply.body = reply
-                .body
-                .iter()
-                .enumerate()
-                .map(|(i, b)| if i % 16 == 0 { !b } else { *b })
-                .collect();
+            reply.body = reply.body.iter().enumerate().map(|(i, b)| if i % 16 == 0 { !b } else { *b }).collect();
         }
         if self.cut.is_some() {
             reply.cut = self.cut;

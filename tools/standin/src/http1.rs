@@ -37,18 +37,12 @@ impl Request {
     }
 
     pub fn query(&self) -> Vec<(String, String)> {
-        self.target
-            .split_once('?')
-            .map(|(_, query)| parse_query(query))
-            .unwrap_or_default()
+        self.target.split_once('?').map(|(_, query)| parse_query(query)).unwrap_or_default()
     }
 }
 
 pub fn find<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
-    headers
-        .iter()
-        .find(|(n, _)| n == name)
-        .map(|(_, v)| v.as_slice())
+    headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_slice())
 }
 
 pub fn parse_query(query: &str) -> Vec<(String, String)> {
@@ -57,9 +51,7 @@ pub fn parse_query(query: &str) -> Vec<(String, String)> {
         .filter(|pair| !pair.is_empty())
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let decode = |s: &str| {
-                String::from_utf8_lossy(&percent_decode(&s.replace('+', " "))).into_owned()
-            };
+            let decode = |s: &str| String::from_utf8_lossy(&percent_decode(&s.replace('+', " "))).into_owned();
             (decode(name), decode(value))
         })
         .collect()
@@ -70,9 +62,7 @@ pub fn percent_decode(text: &str) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
-        let hex = (bytes[at] == b'%')
-            .then(|| text.get(at + 1..at + 3))
-            .flatten();
+        let hex = (bytes[at] == b'%').then(|| text.get(at + 1..at + 3)).flatten();
         match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
             Some(byte) => {
                 out.push(byte);
@@ -141,15 +131,11 @@ impl Reply {
     }
 
     pub fn text(status: u16, text: impl AsRef<str>) -> Self {
-        Reply::new(status)
-            .header("content-type", "text/plain")
-            .body(text.as_ref().as_bytes())
+        Reply::new(status).header("content-type", "text/plain").body(text.as_ref().as_bytes())
     }
 
     pub fn json(value: &serde_json::Value) -> Self {
-        Reply::new(200)
-            .header("content-type", "application/json")
-            .body(value.to_string().into_bytes())
+        Reply::new(200).header("content-type", "application/json").body(value.to_string().into_bytes())
     }
 }
 
@@ -204,9 +190,7 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Resul
         if !buffer.is_empty() {
             let mut slots = [httparse::EMPTY_HEADER; 128];
             let mut parsed = httparse::Request::new(&mut slots);
-            if let httparse::Status::Complete(length) =
-                parsed.parse(buffer).map_err(|e| bad(&e.to_string()))?
-            {
+            if let httparse::Status::Complete(length) = parsed.parse(buffer).map_err(|e| bad(&e.to_string()))? {
                 request.method = parsed.method.unwrap_or_default().to_owned();
                 request.target = parsed.path.unwrap_or_default().to_owned();
                 request.headers = copy_headers(parsed.headers);
@@ -217,18 +201,12 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Resul
             }
         }
         if stream.read_buf(buffer).await? == 0 {
-            return if buffer.is_empty() {
-                Ok(None)
-            } else {
-                Err(io::ErrorKind::UnexpectedEof.into())
-            };
+            return if buffer.is_empty() { Ok(None) } else { Err(io::ErrorKind::UnexpectedEof.into()) };
         }
     };
     buffer.drain(..head);
 
-    let chunked = request
-        .header("transfer-encoding")
-        .is_some_and(|v| v.eq_ignore_ascii_case(b"chunked"));
+    let chunked = request.header("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case(b"chunked"));
     if chunked {
         request.body = read_chunks(stream, buffer).await?;
     } else if let Some(length) = request.header("content-length") {
@@ -270,10 +248,7 @@ async fn read_chunks(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result
 }
 
 pub fn copy_headers(headers: &[httparse::Header<'_>]) -> Headers {
-    headers
-        .iter()
-        .map(|h| (h.name.to_ascii_lowercase(), h.value.to_vec()))
-        .collect()
+    headers.iter().map(|h| (h.name.to_ascii_lowercase(), h.value.to_vec())).collect()
 }
 
 /// Writes a reply; `false` when the connection must be closed after it.
@@ -288,11 +263,8 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply, head_only: bool) -> 
     }
     if !matches!(reply.status, 100..=199 | 204 | 304) {
         match reply.framing {
-            Framing::Length => head
-                .extend_from_slice(format!("content-length: {}\r\n", reply.body.len()).as_bytes()),
-            Framing::Declared(n) => {
-                head.extend_from_slice(format!("content-length: {n}\r\n").as_bytes())
-            }
+            Framing::Length => head.extend_from_slice(format!("content-length: {}\r\n", reply.body.len()).as_bytes()),
+            Framing::Declared(n) => head.extend_from_slice(format!("content-length: {n}\r\n").as_bytes()),
             Framing::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         }
     }

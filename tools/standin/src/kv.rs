@@ -53,11 +53,7 @@ impl KvStore {
     }
 
     fn get(&mut self, key: &str, now: u64) -> Option<Entry> {
-        if self
-            .entries
-            .get(key)
-            .is_some_and(|entry| entry.expires_ms.is_some_and(|at| at <= now))
-        {
+        if self.entries.get(key).is_some_and(|entry| entry.expires_ms.is_some_and(|at| at <= now)) {
             self.entries.remove(key);
         }
         self.entries.get(key).cloned()
@@ -105,10 +101,7 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
     if key.len() > MAX_KEY {
         return Reply::text(
             414,
-            format!(
-                "UTF-8 encoded length of {} exceeds key length limit of {MAX_KEY}.",
-                key.len()
-            ),
+            format!("UTF-8 encoded length of {} exceeds key length limit of {MAX_KEY}.", key.len()),
         )
         .into();
     }
@@ -127,19 +120,14 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
 
 fn number(query: &[(String, String)], name: &str) -> Option<Result<u64, Reply>> {
     let (_, value) = query.iter().find(|(n, _)| n == name)?;
-    Some(
-        value
-            .parse()
-            .map_err(|_| Reply::text(400, format!("Invalid {name} of {value}."))),
-    )
+    Some(value.parse().map_err(|_| Reply::text(400, format!("Invalid {name} of {value}."))))
 }
 
 fn cache_ttl(ttl: Option<u64>) -> Result<u64, Reply> {
     match ttl {
-        Some(ttl) if ttl < MIN_CACHE_TTL => Err(Reply::text(
-            400,
-            format!("Invalid cache_ttl of {ttl}. Cache TTL must be at least {MIN_CACHE_TTL}."),
-        )),
+        Some(ttl) if ttl < MIN_CACHE_TTL => {
+            Err(Reply::text(400, format!("Invalid cache_ttl of {ttl}. Cache TTL must be at least {MIN_CACHE_TTL}.")))
+        }
         ttl => Ok(ttl.unwrap_or(DEFAULT_CACHE_TTL)),
     }
 }
@@ -160,8 +148,7 @@ fn read(state: &State, key: &str, cache_ttl: u64, fault: &Fault) -> Option<Entry
             return entry.clone();
         }
         let entry = kv.get(key, now);
-        kv.edge
-            .insert(key.to_owned(), (now + cache_ttl * 1000, entry.clone()));
+        kv.edge.insert(key.to_owned(), (now + cache_ttl * 1000, entry.clone()));
         entry
     });
     state.count(Role::Kv, if entry.is_some() { "hit" } else { "miss" });
@@ -169,10 +156,7 @@ fn read(state: &State, key: &str, cache_ttl: u64, fault: &Fault) -> Option<Entry
 }
 
 fn get(state: &State, request: &Request, key: &str, fault: &Fault) -> Reply {
-    let ttl = match number(&request.query(), "cache_ttl")
-        .transpose()
-        .and_then(cache_ttl)
-    {
+    let ttl = match number(&request.query(), "cache_ttl").transpose().and_then(cache_ttl) {
         Ok(ttl) => ttl,
         Err(reply) => return reply,
     };
@@ -180,11 +164,7 @@ fn get(state: &State, request: &Request, key: &str, fault: &Fault) -> Reply {
         return Reply::text(404, "Not Found");
     };
     let mut reply = Reply::new(200);
-    let metadata = fault
-        .metadata
-        .clone()
-        .map(String::into_bytes)
-        .or(entry.metadata);
+    let metadata = fault.metadata.clone().map(String::into_bytes).or(entry.metadata);
     if let Some(metadata) = metadata {
         reply = reply.header("CF-KV-Metadata", metadata);
     }
@@ -200,40 +180,21 @@ fn put(state: &State, request: &Request, key: String, fault: &Fault) -> Reply {
     };
     let now = state.now_ms();
     let query = request.query();
-    let ttl = match (
-        number(&query, "expiration_ttl"),
-        number(&query, "expiration"),
-    ) {
+    let ttl = match (number(&query, "expiration_ttl"), number(&query, "expiration")) {
         (Some(Ok(ttl)), _) => Some(ttl),
         (None, Some(Ok(at))) => Some(at.saturating_sub(now / 1000)),
         (None, None) => None,
         _ => return refuse(400, "Invalid expiration.".into()),
     };
     if let Some(ttl) = ttl.filter(|ttl| *ttl < MIN_TTL) {
-        return refuse(
-            400,
-            format!("Invalid expiration_ttl of {ttl}. Expiration TTL must be at least {MIN_TTL}."),
-        );
+        return refuse(400, format!("Invalid expiration_ttl of {ttl}. Expiration TTL must be at least {MIN_TTL}."));
     }
     let metadata = request.header("cf-kv-metadata").map(<[u8]>::to_vec);
-    if let Some(length) = metadata
-        .as_ref()
-        .map(Vec::len)
-        .filter(|length| *length > MAX_METADATA)
-    {
-        return refuse(
-            413,
-            format!("Metadata length of {length} exceeds limit of {MAX_METADATA}."),
-        );
+    if let Some(length) = metadata.as_ref().map(Vec::len).filter(|length| *length > MAX_METADATA) {
+        return refuse(413, format!("Metadata length of {length} exceeds limit of {MAX_METADATA}."));
     }
     if request.body.len() > MAX_VALUE {
-        return refuse(
-            413,
-            format!(
-                "Value length of {} exceeds limit of {MAX_VALUE}.",
-                request.body.len()
-            ),
-        );
+        return refuse(413, format!("Value length of {} exceeds limit of {MAX_VALUE}.", request.body.len()));
     }
     if fault.refuse_puts {
         return refuse(429, "Too Many Requests".into());
@@ -249,11 +210,7 @@ fn put(state: &State, request: &Request, key: String, fault: &Fault) -> Reply {
         state.count(Role::Kv, "dropped");
     } else {
         state.count(Role::Kv, "stored");
-        let entry = Entry {
-            value: Rc::from(&request.body[..]),
-            metadata,
-            expires_ms: ttl.map(|ttl| now + ttl * 1000),
-        };
+        let entry = Entry { value: Rc::from(&request.body[..]), metadata, expires_ms: ttl.map(|ttl| now + ttl * 1000) };
         state.kv.with(|kv| kv.insert(key, entry));
     }
     Reply::new(200)
@@ -263,16 +220,11 @@ fn bulk(state: &State, request: &Request, fault: &Fault) -> Reply {
     let Ok(asked) = serde_json::from_slice::<Value>(&request.body) else {
         return Reply::text(400, "not JSON");
     };
-    let Some(keys) = asked["keys"]
-        .as_array()
-        .filter(|keys| !keys.is_empty() && keys.len() <= MAX_BULK)
-    else {
+    let Some(keys) = asked["keys"].as_array().filter(|keys| !keys.is_empty() && keys.len() <= MAX_BULK) else {
         return Reply::text(400, format!("You can request a maximum of {MAX_BULK} keys"));
     };
     // workerd sends the number as text.
-    let ttl = asked["cacheTtl"]
-        .as_u64()
-        .or_else(|| asked["cacheTtl"].as_str()?.parse().ok());
+    let ttl = asked["cacheTtl"].as_u64().or_else(|| asked["cacheTtl"].as_str()?.parse().ok());
     let ttl = match cache_ttl(ttl) {
         Ok(ttl) => ttl,
         Err(reply) => return reply,
@@ -282,19 +234,11 @@ fn bulk(state: &State, request: &Request, fault: &Fault) -> Reply {
     for key in keys.iter().filter_map(Value::as_str) {
         let found = read(state, key, ttl, fault).map(|entry| {
             let text = String::from_utf8_lossy(&entry.value).into_owned();
-            let value = if parse {
-                serde_json::from_str(&text).unwrap_or(Value::Null)
-            } else {
-                text.into()
-            };
+            let value = if parse { serde_json::from_str(&text).unwrap_or(Value::Null) } else { text.into() };
             if asked["withMetadata"] != true {
                 return value;
             }
-            let metadata = fault
-                .metadata
-                .clone()
-                .map(String::into_bytes)
-                .or(entry.metadata);
+            let metadata = fault.metadata.clone().map(String::into_bytes).or(entry.metadata);
             let metadata = metadata.and_then(|m| serde_json::from_slice::<Value>(&m).ok());
             json!({"value": value, "metadata": metadata})
         });
@@ -306,25 +250,15 @@ fn bulk(state: &State, request: &Request, fault: &Fault) -> Reply {
 /// The cursor is the last key of the page before.
 fn list(state: &State, request: &Request) -> Reply {
     let query = request.query();
-    let text = |name: &str| {
-        query
-            .iter()
-            .find(|(n, _)| n == name)
-            .map_or("", |(_, v)| v.as_str())
-    };
-    let limit = text("key_count_limit")
-        .parse::<usize>()
-        .unwrap_or(1000)
-        .clamp(1, 1000);
+    let text = |name: &str| query.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());
+    let limit = text("key_count_limit").parse::<usize>().unwrap_or(1000).clamp(1, 1000);
     let (prefix, cursor) = (text("prefix"), text("cursor"));
     let now = state.now_ms();
     let mut page: Vec<Value> = state.kv.with(|kv| {
         kv.entries
             .iter()
             .filter(|(key, entry)| {
-                key.starts_with(prefix)
-                    && key.as_str() > cursor
-                    && entry.expires_ms.is_none_or(|at| at > now)
+                key.starts_with(prefix) && key.as_str() > cursor && entry.expires_ms.is_none_or(|at| at > now)
             })
             .take(limit + 1)
             .map(|(key, entry)| {
@@ -332,11 +266,7 @@ fn list(state: &State, request: &Request) -> Reply {
                 if let Some(at) = entry.expires_ms {
                     item["expiration"] = (at / 1000).into();
                 }
-                if let Some(metadata) = entry
-                    .metadata
-                    .as_ref()
-                    .and_then(|m| serde_json::from_slice(m).ok())
-                {
+                if let Some(metadata) = entry.metadata.as_ref().and_then(|m| serde_json::from_slice(m).ok()) {
                     item["metadata"] = metadata;
                 }
                 item

@@ -81,10 +81,7 @@ fn main() -> ExitCode {
         }
     }
     let parent = parent_id();
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("standin: {error}");

@@ -41,13 +41,7 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
     }
     let fault = fault.unwrap_or_default();
     let mut script = request.query();
-    script.extend(
-        fault
-            .query
-            .as_deref()
-            .map(http1::parse_query)
-            .unwrap_or_default(),
-    );
+    script.extend(fault.query.as_deref().map(http1::parse_query).unwrap_or_default());
 
     let mut reply = Reply::new(200).header("x-origin-count", count.to_string());
     let mut size = DEFAULT_SIZE;
@@ -79,10 +73,7 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
         }
     }
     if let Some(etag) = etag {
-        if request
-            .header("if-none-match")
-            .is_some_and(|asked| asked == etag.as_bytes())
-        {
+        if request.header("if-none-match").is_some_and(|asked| asked == etag.as_bytes()) {
             state.count(Role::Origin, "not_modified");
             reply.status = 304;
         }

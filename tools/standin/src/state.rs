@@ -50,9 +50,7 @@ pub struct State {
 impl State {
     /// Milliseconds since 1970, plus what the control port added.
     pub fn now_ms(&self) -> u64 {
-        let real = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         (real + self.advanced.get()).as_millis() as u64
     }
 
@@ -72,12 +70,7 @@ impl State {
     pub fn counters(&self) -> Value {
         Role::ALL
             .iter()
-            .map(|&role| {
-                (
-                    role.name().to_owned(),
-                    json!(self.counters[role as usize].with(|c| c.clone())),
-                )
-            })
+            .map(|&role| (role.name().to_owned(), json!(self.counters[role as usize].with(|c| c.clone()))))
             .collect()
     }
 
@@ -108,11 +101,7 @@ impl State {
     }
 
     pub fn log(&self, role: Role) -> Value {
-        self.log[role as usize].with(|log| {
-            log.iter()
-                .map(|(op, key)| json!({"op": op, "key": key}))
-                .collect()
-        })
+        self.log[role as usize].with(|log| log.iter().map(|(op, key)| json!({"op": op, "key": key})).collect())
     }
 
     pub fn clear(&self, role: Role) {

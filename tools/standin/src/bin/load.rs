@@ -77,9 +77,7 @@ fn options() -> Result<Options, String> {
         }
         let value = args.next().ok_or_else(|| format!("{arg} wants a value"))?;
         fn num<T: std::str::FromStr>(arg: &str, value: &str) -> Result<T, String> {
-            value
-                .parse()
-                .map_err(|_| format!("{arg} wants a number, not {value}"))
+            value.parse().map_err(|_| format!("{arg} wants a number, not {value}"))
         }
         match arg.as_str() {
             "--port" => o.port = num(&arg, &value)?,
@@ -130,10 +128,7 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    else {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return ExitCode::FAILURE;
     };
     tokio::task::LocalSet::new().block_on(&runtime, run(options));
@@ -145,25 +140,17 @@ async fn run(o: Rc<Options>) {
     let start = Instant::now();
     let cpu = o.pid.and_then(cpu_ticks);
     let until = start + Duration::from_secs_f64(o.seconds);
-    let workers: Vec<_> = (0..o.connections)
-        .map(|_| tokio::task::spawn_local(connection(o.clone(), tally.clone(), until)))
-        .collect();
+    let workers: Vec<_> =
+        (0..o.connections).map(|_| tokio::task::spawn_local(connection(o.clone(), tally.clone(), until))).collect();
     for worker in workers {
         let _ = worker.await;
     }
     let seconds = start.elapsed().as_secs_f64();
-    let used = o
-        .pid
-        .and_then(cpu_ticks)
-        .zip(cpu)
-        .map(|(after, before)| (after - before) as f64 / TICKS);
+    let used = o.pid.and_then(cpu_ticks).zip(cpu).map(|(after, before)| (after - before) as f64 / TICKS);
 
     let mut latencies = tally.latencies.borrow_mut();
     latencies.sort_unstable();
-    let at = |q: f64| {
-        latencies
-            .get(((latencies.len() as f64 * q) as usize).min(latencies.len().saturating_sub(1)))
-    };
+    let at = |q: f64| latencies.get(((latencies.len() as f64 * q) as usize).min(latencies.len().saturating_sub(1)));
     let requests = latencies.len();
     println!(
         "{}",
@@ -190,22 +177,13 @@ async fn connection(o: Rc<Options>, tally: Rc<Tally>, until: Instant) {
     while Instant::now() < until && tally.next.get() < o.requests {
         let number = tally.next.get();
         tally.next.set(number + 1);
-        let path = o
-            .path
-            .replace("{n}", &(o.first + number % o.modulo).to_string());
-        let head = format!(
-            "GET {path} HTTP/1.1\r\nhost: {}\r\n{}\r\n",
-            o.host, o.headers
-        );
+        let path = o.path.replace("{n}", &(o.first + number % o.modulo).to_string());
+        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{}\r\n", o.host, o.headers);
         let started = Instant::now();
-        let exchange =
-            tokio::time::timeout(ANSWER_TIMEOUT, exchange(&o, &mut open, &head, &mut buffer)).await;
+        let exchange = tokio::time::timeout(ANSWER_TIMEOUT, exchange(&o, &mut open, &head, &mut buffer)).await;
         let failed = match exchange {
             Ok(Ok(None)) => {
-                tally
-                    .latencies
-                    .borrow_mut()
-                    .push(started.elapsed().as_micros() as u32);
+                tally.latencies.borrow_mut().push(started.elapsed().as_micros() as u32);
                 continue;
             }
             Ok(Ok(Some(wrong))) => wrong,
@@ -243,24 +221,16 @@ async fn exchange(
         }
         let mut slots = [httparse::EMPTY_HEADER; 64];
         let mut answer = httparse::Response::new(&mut slots);
-        let httparse::Status::Complete(at) =
-            answer.parse(buffer).map_err(|e| bad(&e.to_string()))?
-        else {
+        let httparse::Status::Complete(at) = answer.parse(buffer).map_err(|e| bad(&e.to_string()))? else {
             continue;
         };
         let status = answer.code.unwrap_or(0);
         let header = |name: &str| {
-            let found = answer
-                .headers
-                .iter()
-                .find(|h| h.name.eq_ignore_ascii_case(name));
+            let found = answer.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name));
             found.map(|h| String::from_utf8_lossy(h.value).into_owned())
         };
         let declared = header("content-length").and_then(|v| v.parse::<usize>().ok());
-        let seen = o
-            .expect
-            .as_ref()
-            .map(|(name, _)| header(name).unwrap_or_default());
+        let seen = o.expect.as_ref().map(|(name, _)| header(name).unwrap_or_default());
         let length = match declared {
             Some(length) => {
                 while buffer.len() < at + length {
@@ -288,11 +258,7 @@ async fn exchange(
     }
 }
 
-async fn chunked_length(
-    stream: &mut TcpStream,
-    buffer: &mut Vec<u8>,
-    mut at: usize,
-) -> io::Result<usize> {
+async fn chunked_length(stream: &mut TcpStream, buffer: &mut Vec<u8>, mut at: usize) -> io::Result<usize> {
     let mut total = 0;
     loop {
         let need = match httparse::parse_chunk_size(&buffer[at..]) {
