@@ -62,8 +62,11 @@ pub trait HostBody: Any + Send {
         &[]
     }
 
-    /// The next frame, copied into Rust memory: the way out for callers that know no host.
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>>;
+    /// The next frame, copied into Rust memory: the way out for callers that know no host. Default: an error, for a host
+    /// whose own door is the only way out.
+    fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(Some(Err(BodyError::Incomplete)))
+    }
 
     /// For the host's own door, to take back what it put in.
     fn into_any(self: Box<Self>) -> Box<dyn Any + Send>;
@@ -116,10 +119,10 @@ impl Body {
     /// end of the stream.
     #[must_use]
     pub fn announced(mut self, length: Option<u64>) -> Self {
-        if let Inner::Host(host) = &mut self.0 {
-            if let Some(native) = (host.as_mut() as &mut dyn Any).downcast_mut::<NativeStream>() {
-                native.1 = length;
-            }
+        if let Inner::Host(host) = &mut self.0
+            && let Some(native) = (host.as_mut() as &mut dyn Any).downcast_mut::<NativeStream>()
+        {
+            native.1 = length;
         }
         self
     }

@@ -70,7 +70,7 @@ native() {
 
 workerd() {
     local worker
-    for worker in tests/worker examples/shop examples/proxy; do
+    for worker in tests/worker examples/shop examples/proxy examples/axum; do
         check "Worker in $worker builds" tools/build-worker.sh $worker
     done
     check "Stand-ins for faults" cargo build --quiet --profile tools -p standin
@@ -80,5 +80,6 @@ workerd() {
 for group in "${@:-native}"; do
     "$group" || true
 done
-echo "$((checks + tests)) passed, $failed failed ($checks checks and $tests tests passed)"
+echo "of them $checks checks and $tests tests passed:"
+echo "$((checks + tests)) passed, $failed failed"
 [ "$failed" -eq 0 ]

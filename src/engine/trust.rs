@@ -106,7 +106,7 @@ mod tests {
         let trust = Trust::default();
         assert!(trusted(&trust));
         trust.begin(Level::L1, at(200), LIMIT);
-        for i in 0..u64::from(EARNED) + 1 {
+        for i in 0..=u64::from(EARNED) {
             trust.begin(Level::L1, at(20_000 + i), LIMIT);
             trust.end(Level::L1, at(20_000 + i), at(20_000 + i), LIMIT, true);
         }

@@ -209,7 +209,7 @@ impl Fields for View<'_> {
     fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
         // RFC 9113 section 8.2.3: cookies sent on several lines are joined by semicolons.
         if name == "cookie" {
-            let lines: Vec<&[u8]> = self.parts.headers.get_all(name).iter().map(|line| line.as_bytes()).collect();
+            let lines: Vec<&[u8]> = self.parts.headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
             return (!lines.is_empty()).then(|| Cow::Owned(lines.join(&b"; "[..])));
         }
         self.parts.headers.field(name)

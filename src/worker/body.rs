@@ -2,16 +2,21 @@
 
 use super::js;
 use crate::body::{Body, BodyError, HostBody};
-use bytes::Bytes;
-use futures::future::{BoxFuture, FutureExt};
-use http_body::Frame;
+use futures::future::BoxFuture;
 use js_sys::futures::JsFuture;
 use js_sys::{Array, ArrayBuffer, Uint8Array};
 use std::any::Any;
-use std::task::{Context, Poll, ready};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{ReadableStream, ReadableStreamDefaultReader};
+use web_sys::ReadableStream;
 use worker::send::{SendFuture, SendWrapper};
+#[cfg(feature = "tower")]
+use {
+    bytes::Bytes,
+    futures::future::FutureExt as _,
+    http_body::Frame,
+    std::task::{Context, Poll, ready},
+    web_sys::ReadableStreamDefaultReader,
+};
 
 /// What is to be done about the content coding that `Content-Encoding` names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +41,8 @@ impl Coding {
 pub(super) struct JsBuffer {
     pub(super) bytes: SendWrapper<Uint8Array>,
     pub(super) coding: Coding,
-    pub(super) read: bool,
+    #[cfg(feature = "tower")]
+    read: bool,
 }
 
 impl JsBuffer {
@@ -44,7 +50,12 @@ impl JsBuffer {
         if bytes.length() == 0 {
             return Body::empty();
         }
-        Body::host(Self { bytes: SendWrapper(bytes), coding, read: false })
+        Body::host(Self {
+            bytes: SendWrapper(bytes),
+            coding,
+            #[cfg(feature = "tower")]
+            read: false,
+        })
     }
 }
 
@@ -70,6 +81,7 @@ impl HostBody for JsBuffer {
         self.coding.applied()
     }
 
+    #[cfg(feature = "tower")]
     fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let first = !std::mem::replace(&mut self.read, true);
         Poll::Ready(first.then(|| Ok(Frame::data(self.bytes.to_vec().into()))))
@@ -87,6 +99,7 @@ pub(super) struct JsStream {
     /// The runtime sees to it that the stream fails when it is not of its length.
     enforced: bool,
     coding: Coding,
+    #[cfg(feature = "tower")]
     reading: Option<Reading>,
 }
 
@@ -96,6 +109,7 @@ enum Source {
     Response(web_sys::Response),
 }
 
+#[cfg(feature = "tower")]
 struct Reading {
     reader: SendWrapper<ReadableStreamDefaultReader>,
     next: SendWrapper<JsFuture>,
@@ -118,7 +132,14 @@ impl JsStream {
     }
 
     fn with(source: Source, length: Option<u64>, enforced: bool, coding: Coding) -> Body {
-        Body::host(Self { source: Some(SendWrapper(source)), length, enforced, coding, reading: None })
+        Body::host(Self {
+            source: Some(SendWrapper(source)),
+            length,
+            enforced,
+            coding,
+            #[cfg(feature = "tower")]
+            reading: None,
+        })
     }
 
     pub(super) fn coding(&self) -> Coding {
@@ -238,6 +259,7 @@ impl HostBody for JsStream {
         self.coding.applied()
     }
 
+    #[cfg(feature = "tower")]
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let failed = |error: &JsValue| Poll::Ready(Some(Err(BodyError::Failed(js::message(error)))));
         if let Some(stream) = self.take() {

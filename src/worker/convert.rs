@@ -26,17 +26,25 @@ pub(super) struct View {
 }
 
 impl View {
-    pub(super) fn of(request: &worker::Request) -> Self {
-        let mut line = js::request_line(request.inner());
+    /// The view of a request that no outer door has in hand; of one that has been, none.
+    pub(super) fn take(request: &worker::Request) -> Option<Self> {
+        let mut line = js::take_in_hand(request.inner());
         if let Some(fragment) = line.find('#') {
             line.truncate(fragment);
         }
-        let method = line.find(' ').unwrap_or(line.len());
-        let authority = line[method..].find(':').map_or(line.len(), |i| line.len().min(method + i + 3));
-        let path = line[authority..].find(['/', '?']).map_or(line.len(), |i| authority + i);
-        let end = line[path..].find('?').map_or(line.len(), |i| path + i);
-        let at = [method, authority, path, end];
-        Self { line, at, headers: request.headers().0.clone(), present: OnceCell::new() }
+        let find = |from: usize, wanted: &[char]| {
+            line.get(from..).and_then(|rest| rest.find(wanted)).map_or(line.len(), |i| from + i)
+        };
+        let method = find(0, &[' ']);
+        let authority = line.len().min(find(method, &[':']) + 3);
+        let path = find(authority, &['/', '?']);
+        let at = [method, authority, path, find(path, &['?'])];
+        let headers = request.headers().0.clone();
+        (!line.is_empty()).then_some(Self { line, at, headers, present: OnceCell::new() })
+    }
+
+    fn part(&self, from: usize, to: usize) -> &str {
+        self.line.get(from..to).unwrap_or_default()
     }
 }
 
@@ -82,19 +90,19 @@ impl Fields for View {
 
 impl RequestView for View {
     fn method(&self) -> &str {
-        &self.line[..self.at[0]]
+        self.part(0, self.at[0])
     }
 
     fn scheme(&self) -> &str {
-        self.line.get(self.at[0] + 1..self.at[1].saturating_sub(3)).unwrap_or_default()
+        self.part(self.at[0] + 1, self.at[1].saturating_sub(3))
     }
 
     fn authority(&self) -> &str {
-        &self.line[self.at[1]..self.at[2]]
+        self.part(self.at[1], self.at[2])
     }
 
     fn path(&self) -> &str {
-        match &self.line[self.at[2]..self.at[3]] {
+        match self.part(self.at[2], self.at[3]) {
             "" => "/",
             path => path,
         }

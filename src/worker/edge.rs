@@ -100,9 +100,9 @@ impl EdgeTier {
         }
         let opened =
             NAMES.with(|(head, status)| js::open_match(matched.unchecked_ref(), head, status)).map_err(failed)?;
-        let (response, headers) = (opened.get(0), opened.get(1));
-        let (response, headers): (web_sys::Response, Headers) = (response.unchecked_into(), headers.unchecked_into());
         let text = opened.get(2).as_string().ok_or_else(|| TierError::Corrupt("no head".to_owned()))?;
+        let response: web_sys::Response = opened.get(0).unchecked_into();
+        let headers: Headers = opened.get(1).unchecked_into();
         let (head, displaced, _) = wire::decode(text.as_bytes()).map_err(|e| TierError::Corrupt(e.to_string()))?;
         let announced = opened.get(3).as_string().and_then(|text| text.parse().ok());
         if matches!((announced, head.length), (Some(a), Some(b)) if a != b) {

@@ -4,15 +4,10 @@
 // The property that tells an inner door that an outer one has the request in hand.
 const HANDLED = Symbol("layercake");
 
-/** Takes the request in hand; false when an outer door has it already. */
+/** Takes the request in hand: its method and URL with a space between, or nothing when an outer door has it already. */
 export function takeInHand(request) {
-  if (request[HANDLED]) return false;
+  if (request[HANDLED]) return "";
   request[HANDLED] = true;
-  return true;
-}
-
-/** Method and URL, with a space between. */
-export function requestLine(request) {
   return `${request.method} ${request.url}`;
 }
 

@@ -38,13 +38,9 @@ pub(super) fn message(error: &JsValue) -> String {
 
 #[wasm_bindgen(module = "/src/worker/glue.js")]
 extern "C" {
-    /// Takes the request in hand; false when an outer door has it already.
+    /// Takes the request in hand: method and URL with a space between, or nothing when an outer door has it already.
     #[wasm_bindgen(js_name = takeInHand)]
-    pub(super) fn take_in_hand(request: &web_sys::Request) -> bool;
-
-    /// Method and URL, with a space between.
-    #[wasm_bindgen(js_name = requestLine)]
-    pub(super) fn request_line(request: &web_sys::Request) -> String;
+    pub(super) fn take_in_hand(request: &web_sys::Request) -> String;
 
     /// Which of up to 32 `names` are among the fields, one bit each.
     pub(super) fn present(headers: &web_sys::Headers, names: &Array) -> u32;

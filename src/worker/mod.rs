@@ -193,14 +193,13 @@ impl Opened<'_> {
         F: FnOnce(worker::Request) -> Fut + 'static,
         Fut: Future<Output = worker::Result<worker::Response>> + 'static,
     {
-        if !js::take_in_hand(req.inner()) {
-            let response = Handler(SendWrapper((req, handler))).fetch(Ask::AsIs).await.map_err(|error| error.0)?;
-            return convert::to_web(response);
-        }
-        let view = convert::View::of(&req);
+        let view = convert::View::take(&req);
         let origin = Handler(SendWrapper((req, handler)));
-        let response = self.into_cache().handle(&view, origin).await.map_err(|error| error.0)?;
-        convert::to_web(response)
+        let response = match view {
+            Some(view) => self.into_cache().handle(&view, origin).await,
+            None => origin.fetch(Ask::AsIs).await,
+        };
+        convert::to_web(response.map_err(|error| error.0)?)
     }
 }
 

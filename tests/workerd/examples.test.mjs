@@ -17,7 +17,7 @@ async function serve(dir, vars) {
     await sleep(100);
     return answer;
   };
-  return { ask, stop: () => mf.dispose() };
+  return { ask, kv: () => mf.getKVNamespace("CACHE"), stop: () => mf.dispose() };
 }
 
 describe("shop", () => {
@@ -136,5 +136,43 @@ describe("proxy", () => {
     const kept = await proxy.ask("/kept/last");
     assert.equal(kept.status, 200);
     assertHit(kept);
+  });
+});
+
+describe("axum", () => {
+  let app;
+  before(async () => (app = await serve("examples/axum")));
+  after(() => app.stop());
+
+  test("a page of the router goes by the table", async () => {
+    const first = await app.ask("/time");
+    assertForwarded(first, "uri-miss");
+    const second = await app.ask("/time");
+    assertHit(second);
+    assert.equal(second.text, first.text);
+    assert.equal(second.headers["content-type"], "application/json");
+  });
+
+  test("a route layer brings a policy along, and the handler its parameters", async () => {
+    assertForwarded(await app.ask("/greet/ada"), "uri-miss");
+    const hit = await app.ask("/greet/ada");
+    assertHit(hit);
+    assert.equal(hit.text, "Hello, ada!");
+    assert.equal(hit.cache.ttl > 3000, true);
+    const other = await app.ask("/greet/bob");
+    assertForwarded(other, "uri-miss");
+    assert.equal(other.text, "Hello, bob!");
+  });
+
+  test("what the table bypasses is personal", async () => {
+    const answer = await app.ask("/account");
+    assertForwarded(answer, "bypass");
+    assert.equal(answer.headers["cache-control"], "private, no-store");
+  });
+
+  test("an entry outlives the isolate's memory: it is in the edge cache and in KV", async () => {
+    await app.ask("/greet/eve");
+    const { keys } = await (await app.kv()).list();
+    assert.ok(keys.length > 0);
   });
 });

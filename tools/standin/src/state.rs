@@ -49,6 +49,7 @@ pub struct State {
 
 impl State {
     /// Milliseconds since 1970, plus what the control port added.
+    #[allow(clippy::disallowed_methods, reason = "a native program, never built for wasm32")]
     pub fn now_ms(&self) -> u64 {
         let real = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         (real + self.advanced.get()).as_millis() as u64
