@@ -140,6 +140,13 @@ impl CacheConfig {
         &self.0.routes
     }
 
+    /// The route of `path`, when its policy is to bypass.
+    #[cfg(feature = "worker")]
+    pub(crate) fn bypassed(&self, path: &str) -> Option<(RouteId, Arc<Policy>)> {
+        let (route, policy) = self.0.routes.find(path);
+        policy.bypass.then(|| (route, Arc::clone(policy)))
+    }
+
     /// The in-isolate tier's bounds.
     #[must_use]
     pub fn hot(&self) -> HotOptions {
@@ -328,7 +335,7 @@ impl CacheConfigBuilder {
     /// # Errors
     ///
     /// The first thing wrong, naming rule, field and value.
-    pub fn build(self) -> Result<CacheConfig, ConfigError> {
+    pub fn build(mut self) -> Result<CacheConfig, ConfigError> {
         let names = [("app", &self.app), ("environment", &self.environment)];
         let prefix = KeyPrefix::new(&self.app, self.version, &self.environment).ok_or_else(|| {
             let bad = |(field, name): &(&'static str, &String)| {
@@ -349,12 +356,13 @@ impl CacheConfigBuilder {
                 });
             }
         }
-        let routes =
-            Routes::build(self.rules.clone(), self.fallback.clone()).map_err(|(place, why)| ConfigError::Pattern {
-                rule: place + 1,
-                pattern: self.rules.get(place).map(|(pattern, _)| pattern.clone()).unwrap_or_default(),
-                why,
-            })?;
+        let (rules, fallback) =
+            (std::mem::take(&mut self.rules), std::mem::replace(&mut self.fallback, Policy::bypass()));
+        let routes = Routes::build(rules, fallback).map_err(|(place, pattern, why)| ConfigError::Pattern {
+            rule: place + 1,
+            pattern,
+            why,
+        })?;
         Ok(self.assemble(prefix, routes))
     }
 

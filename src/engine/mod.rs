@@ -11,6 +11,8 @@ mod trust;
 pub use config::{CacheConfig, CacheConfigBuilder, ConfigError, HotOptions, UNKEYED_HEADERS};
 
 use crate::message::{Ask, RequestView, Response};
+#[cfg(feature = "worker")]
+use crate::policy::RouteId;
 use crate::policy::{Policy, Tiers};
 use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
@@ -134,6 +136,21 @@ impl Cache {
         }
         let status = CacheStatus { detail: why.detail, ..CacheStatus::forwarded(why.reason) };
         Ok(Answer { response, status, event: Event::Bypass, now: self.runtime.now() })
+    }
+
+    /// Passes a request of a route whose policy is to bypass, without looking at it: its path has said all there is to know.
+    /// `cacheable_method` is whether caches in front might keep the answer.
+    #[cfg(feature = "worker")]
+    pub(crate) async fn bypass<O: Origin>(
+        &self,
+        (route, policy): (RouteId, Arc<Policy>),
+        cacheable_method: bool,
+        origin: O,
+    ) -> Result<Response, O::Error> {
+        let why = plan::Forward::BY_POLICY;
+        let plan = Plan { route, policy, gate: Gate::Forward(why), head: false, cacheable_method };
+        let answer = self.pass(&plan, why, origin).await;
+        self.exit(&plan, answer)
     }
 
     /// Nothing stored will do: asks the origin, fills the tiers behind the response, and lets `stand_in` answer when

@@ -34,6 +34,11 @@ pub(super) struct Forward {
     pub(super) personal: bool,
 }
 
+impl Forward {
+    /// The route's policy is to bypass. The owner says so where answers are personal.
+    pub(super) const BY_POLICY: Self = Self { reason: ForwardReason::Bypass, detail: Some("policy"), personal: true };
+}
+
 /// What the cache has to know to answer.
 pub(super) struct Question {
     pub(super) key: CacheKey,
@@ -81,7 +86,7 @@ fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> 
         _ => false,
     };
     if policy.bypass {
-        return bypass("policy", true);
+        return Some(Forward::BY_POLICY);
     }
     if !answered {
         return Some(Forward { reason: ForwardReason::Method, detail: None, personal: false });

@@ -33,17 +33,27 @@ pub const VERSION: u8 = b'1';
 
 /// Why an entry's head cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.as_str())]
 #[non_exhaustive]
 pub enum WireError {
     /// The first byte names no version this crate reads.
-    #[error("the entry is of another version")]
     Version,
     /// The text ends before the final mark.
-    #[error("the entry's head is cut short")]
     Truncated,
     /// A record cannot be read, or one that has to be there is missing.
-    #[error("the entry's head is malformed")]
     Malformed,
+}
+
+impl WireError {
+    /// The error in words.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Version => "the entry is of another version",
+            Self::Truncated => "the entry's head is cut short",
+            Self::Malformed => "the entry's head is malformed",
+        }
+    }
 }
 
 /// Header fields of an entry, in order.

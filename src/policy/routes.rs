@@ -41,14 +41,16 @@ impl Routes {
         }
     }
 
-    /// The rules in order of their patterns; `Err` has the place of the rule that cannot be taken and why.
-    pub(crate) fn build(rules: Vec<(String, Policy)>, fallback: Policy) -> Result<Self, (usize, String)> {
+    /// The rules in order of their patterns; `Err` has the place of the rule that cannot be taken, its pattern, and why.
+    pub(crate) fn build(rules: Vec<(String, Policy)>, fallback: Policy) -> Result<Self, (usize, String, String)> {
         let mut matcher = matchit::Router::new();
         for (place, (pattern, _)) in rules.iter().enumerate() {
-            if !pattern.starts_with('/') {
-                return Err((place, "a pattern begins with \"/\"".to_owned()));
-            }
-            matcher.insert(pattern.as_str(), RouteId(place)).map_err(|error| (place, error.to_string()))?;
+            let taken = if pattern.starts_with('/') {
+                matcher.insert(pattern.as_str(), RouteId(place)).map_err(|error| error.to_string())
+            } else {
+                Err("a pattern begins with \"/\"".to_owned())
+            };
+            taken.map_err(|why| (place, pattern.clone(), why))?;
         }
         let rules = rules
             .into_iter()
@@ -82,7 +84,7 @@ impl std::fmt::Debug for Routes {
 mod tests {
     use super::*;
 
-    fn table(patterns: &[&str]) -> Result<Routes, (usize, String)> {
+    fn table(patterns: &[&str]) -> Result<Routes, (usize, String, String)> {
         let rules = patterns.iter().map(|p| ((*p).to_owned(), Policy::from_headers())).collect();
         Routes::build(rules, Policy::from_headers())
     }

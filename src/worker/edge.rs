@@ -103,7 +103,8 @@ impl EdgeTier {
         let text = opened.get(2).as_string().ok_or_else(|| TierError::Corrupt("no head".to_owned()))?;
         let response: web_sys::Response = opened.get(0).unchecked_into();
         let headers: Headers = opened.get(1).unchecked_into();
-        let (head, displaced, _) = wire::decode(text.as_bytes()).map_err(|e| TierError::Corrupt(e.to_string()))?;
+        let (head, displaced, _) =
+            wire::decode(text.as_bytes()).map_err(|e| TierError::Corrupt(e.as_str().to_owned()))?;
         let announced = opened.get(3).as_string().and_then(|text| text.parse().ok());
         if matches!((announced, head.length), (Some(a), Some(b)) if a != b) {
             return Err(TierError::Corrupt("the body is not of the length stored".to_owned()));
@@ -113,7 +114,8 @@ impl EdgeTier {
         }
         let recoded = displaced.iter().any(|(name, _)| name == "content-encoding");
         for (i, (name, value)) in displaced.iter().enumerate() {
-            let value = std::str::from_utf8(value).map_err(|e| TierError::Corrupt(e.to_string()))?;
+            let value =
+                std::str::from_utf8(value).map_err(|_| TierError::Corrupt("a field that is no text".to_owned()))?;
             // The Cache API may have written one of its own (`Date`); lines of one name follow each other.
             if i > 0 && displaced[i - 1].0 == *name {
                 headers.append(name, value).map_err(failed)?;

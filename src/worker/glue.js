@@ -1,8 +1,8 @@
 // Steps that are one crossing from WebAssembly here and would be five to seventeen there. Each crossing costs about as much
 // as the call it makes.
 
-// The property that tells an inner door that an outer one has the request in hand.
-const HANDLED = Symbol("layercake");
+// The property that tells an inner door that an outer one has the request in hand (IN_HAND in js.rs).
+const HANDLED = "layercake in hand";
 
 /** Takes the request in hand: its method and URL with a space between, or nothing when an outer door has it already. */
 export function takeInHand(request) {

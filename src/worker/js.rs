@@ -36,6 +36,19 @@ pub(super) fn message(error: &JsValue) -> String {
     get(error, "message").as_string().or_else(|| error.as_string()).unwrap_or_else(|| "unknown error".to_owned())
 }
 
+thread_local! {
+    /// The property that tells an inner door that an outer one has the request in hand (`HANDLED` in glue.js).
+    static IN_HAND: JsValue = JsValue::from_str("layercake in hand");
+}
+
+/// [`take_in_hand`] for a door that needs to know no more of the request: false when an outer door has it already.
+pub(super) fn mark_in_hand(request: &web_sys::Request) -> bool {
+    IN_HAND.with(|name| {
+        let taken = Reflect::get(request, name).is_ok_and(|value| value.is_truthy());
+        !taken && Reflect::set(request, name, &JsValue::TRUE).unwrap_or(true)
+    })
+}
+
 #[wasm_bindgen(module = "/src/worker/glue.js")]
 extern "C" {
     /// Takes the request in hand: method and URL with a space between, or nothing when an outer door has it already.

@@ -90,14 +90,15 @@ impl KvTier {
         if metadata == ENVELOPE {
             return open_envelope(value).await.map(Some);
         }
-        let (head, fields, _) = wire::decode(metadata.as_bytes()).map_err(corrupt)?;
+        let (head, fields, _) = wire::decode(metadata.as_bytes()).map_err(|e| corrupt(e.as_str()))?;
         let body = match head.length {
             Some(length) if length > SMALL_BODY => {
                 let stream = checked(&stream_of(value)?, length).map_err(failed)?;
                 JsStream::enforced(stream, Some(length))
             }
             length => {
-                let bytes = read_whole(&stream_of(value)?, MAX_VALUE).await.map_err(corrupt)?;
+                let bytes =
+                    read_whole(&stream_of(value)?, MAX_VALUE).await.map_err(|_| corrupt("its value cannot be read"))?;
                 if length.is_some_and(|length| length != u64::from(bytes.length())) {
                     return Err(corrupt("its value is not of the length stored"));
                 }
@@ -114,7 +115,7 @@ impl KvTier {
         headers.for_each(&mut |name, value| fields.push((name.to_owned(), value.to_vec())));
         let text = wire::encode(&head, fields.iter().map(|(name, value)| (name.as_str(), value.as_slice())));
         if body.len().or(head.length).is_some_and(|length| length + text.len() as u64 > MAX_VALUE) {
-            return Err(TierError::Refused(format!("a KV value holds at most {MAX_VALUE} bytes")));
+            return Err(TierError::Refused("a KV value holds at most 25 MiB".to_owned()));
         }
         let body = js_body(body, MAX_VALUE).await.map_err(|e| TierError::Failed(e.to_string()))?;
         let (value, metadata) = if json_length(&text) <= MAX_METADATA {
@@ -144,7 +145,7 @@ fn stream_of(unread: Body) -> Result<ReadableStream, TierError> {
 fn entry(head: Head, fields: &wire::FieldList, body: Body) -> Result<StoredResponse, TierError> {
     let headers = Headers::new().map_err(failed)?;
     for (name, value) in fields {
-        let value = std::str::from_utf8(value).map_err(corrupt)?;
+        let value = std::str::from_utf8(value).map_err(|_| corrupt("a field that is no text"))?;
         headers.append(name, value).map_err(|_| corrupt("a field that is none"))?;
     }
     Ok(StoredResponse { head: Arc::new(head), headers: JsHeaders::boxed(headers), body })
@@ -175,9 +176,11 @@ async fn envelope(head: &str, body: Body) -> Result<JsValue, TierError> {
 }
 
 async fn open_envelope(value: Body) -> Result<StoredResponse, TierError> {
-    let whole = read_whole(&stream_of(value)?, MAX_VALUE + u64::from(MAX_HEAD)).await.map_err(corrupt)?;
+    let whole = read_whole(&stream_of(value)?, MAX_VALUE + u64::from(MAX_HEAD))
+        .await
+        .map_err(|_| corrupt("its value cannot be read"))?;
     let front = whole.subarray(0, whole.length().min(MAX_HEAD)).to_vec();
-    let (head, fields, length) = wire::decode(&front).map_err(corrupt)?;
+    let (head, fields, length) = wire::decode(&front).map_err(|e| corrupt(e.as_str()))?;
     let body = whole.subarray(u32::try_from(length).unwrap_or(MAX_HEAD), whole.length());
     if head.length.is_some_and(|length| length != u64::from(body.length())) {
         return Err(corrupt("its value is not of the length stored"));
@@ -188,7 +191,7 @@ async fn open_envelope(value: Body) -> Result<StoredResponse, TierError> {
 fn store_name(key: &CacheKey) -> Result<JsValue, TierError> {
     let name = key.store_name();
     if name.len() > MAX_KEY {
-        return Err(TierError::Refused(format!("a KV key holds at most {MAX_KEY} bytes, this one has {}", name.len())));
+        return Err(TierError::Refused("a KV key holds at most 512 bytes".to_owned()));
     }
     Ok(JsValue::from_str(&name))
 }
@@ -203,9 +206,8 @@ fn number(value: u64) -> JsValue {
     JsValue::from_f64(value as f64)
 }
 
-#[allow(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
-fn corrupt(why: impl ToString) -> TierError {
-    TierError::Corrupt(why.to_string())
+fn corrupt(why: &str) -> TierError {
+    TierError::Corrupt(why.to_owned())
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err calls")]

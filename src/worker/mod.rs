@@ -42,7 +42,7 @@ pub use runtime::WorkerRuntime;
 
 use crate::engine::{Cache, CacheConfig, ConfigError, Origin};
 use crate::message::{Ask, Response};
-use crate::policy::Level;
+use crate::policy::{Level, Policy, RouteId};
 use crate::runtime::Runtime as _;
 use crate::stats::Stats;
 use crate::tier::{MemoryTier, Tier};
@@ -193,11 +193,39 @@ impl Opened<'_> {
         F: FnOnce(worker::Request) -> Fut + 'static,
         Fut: Future<Output = worker::Result<worker::Response>> + 'static,
     {
+        if let Some(route) = self.kept.config.bypassed(&req.path()) {
+            return self.bypass(route, req, handler).await;
+        }
         let view = convert::View::take(&req);
         let origin = Handler(SendWrapper((req, handler)));
         let response = match view {
             Some(view) => self.into_cache().handle(&view, origin).await,
             None => origin.fetch(Ask::AsIs).await,
+        };
+        convert::to_web(response.map_err(|error| error.0)?)
+    }
+}
+
+impl Opened<'_> {
+    /// A route that is never cached needs neither tiers nor a view of the request.
+    async fn bypass<F, Fut>(
+        self,
+        route: (RouteId, Arc<Policy>),
+        req: worker::Request,
+        handler: F,
+    ) -> worker::Result<web_sys::Response>
+    where
+        F: FnOnce(worker::Request) -> Fut + 'static,
+        Fut: Future<Output = worker::Result<worker::Response>> + 'static,
+    {
+        let taken = js::mark_in_hand(req.inner());
+        let cacheable_method = matches!(req.method(), worker::Method::Get | worker::Method::Head);
+        let origin = Handler(SendWrapper((req, handler)));
+        let response = if taken {
+            let cache = Cache::new(self.kept.config.clone(), [], Arc::new(self.runtime));
+            cache.bypass(route, cacheable_method, origin).await
+        } else {
+            origin.fetch(Ask::AsIs).await
         };
         convert::to_web(response.map_err(|error| error.0)?)
     }
