@@ -153,7 +153,7 @@ impl EdgeTier {
         let init = ResponseInit::new();
         init.set_status(200);
         init.set_headers(&headers);
-        let body = js_body(body, u64::MAX).await.map_err(|e| TierError::Failed(e.to_string()))?;
+        let body = js_body(body, u64::MAX).await.map_err(|_| TierError::Failed("the body broke off".to_owned()))?;
         let response = match body.into_host::<JsBuffer>() {
             Ok(buffer) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&buffer.bytes), &init),
             Err(body) => {

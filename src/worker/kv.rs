@@ -117,7 +117,7 @@ impl KvTier {
         if body.len().or(head.length).is_some_and(|length| length + text.len() as u64 > MAX_VALUE) {
             return Err(TierError::Refused("a KV value holds at most 25 MiB".to_owned()));
         }
-        let body = js_body(body, MAX_VALUE).await.map_err(|e| TierError::Failed(e.to_string()))?;
+        let body = js_body(body, MAX_VALUE).await.map_err(|_| corrupt("the body broke off"))?;
         let (value, metadata) = if json_length(&text) <= MAX_METADATA {
             (value(body, head.length)?, text.as_str())
         } else {
@@ -163,11 +163,10 @@ fn value(body: Body, length: Option<u64>) -> Result<JsValue, TierError> {
 }
 
 async fn envelope(head: &str, body: Body) -> Result<JsValue, TierError> {
-    let body =
-        match body.buffer(MAX_VALUE).await.map_err(|e| TierError::Refused(e.to_string()))?.into_host::<JsBuffer>() {
-            Ok(buffer) => buffer.bytes.0,
-            Err(_) => Uint8Array::new_with_length(0),
-        };
+    let body = match body.buffer(MAX_VALUE).await.map_err(|_| corrupt("the body broke off"))?.into_host::<JsBuffer>() {
+        Ok(buffer) => buffer.bytes.0,
+        Err(_) => Uint8Array::new_with_length(0),
+    };
     let head = Uint8Array::from(head.as_bytes());
     let whole = Uint8Array::new_with_length(head.length() + body.length());
     whole.set(&head, 0);

@@ -148,7 +148,7 @@ impl Opened<'_> {
             let _ = self.kept.kv_seen.set(binding.into());
         } else if !self.kept.kv_missed.swap(true, Ordering::Relaxed) {
             self.runtime
-                .log(&format!("layercake: no KV binding {binding:?}, L2 is off; bind a KV namespace of that name"));
+                .log(&format!("layercake: no KV binding {binding}, L2 is off; bind a KV namespace of that name"));
         }
         self
     }
