@@ -1,5 +1,7 @@
 //! `load`: a bounded HTTP/1.1 load with verified answers; see `--help`.
 
+#![allow(clippy::disallowed_methods, reason = "a native program, never built for wasm32")]
+
 use std::{
     cell::{Cell, RefCell},
     io,
