@@ -79,7 +79,7 @@ fn router(run: u32) -> Router<'static, u32> {
         .post_async("/count/:name", |mut req, _| async move { Response::from_bytes(req.bytes().await?) })
         .get_async("/fetch/*path", |req, ctx| async move {
             let target = path_and_query(&req);
-            let url = format!("{}{}", ctx.var("ORIGIN")?.to_string(), target.trim_start_matches("/fetch"));
+            let url = format!("{}{}", ctx.var("ORIGIN")?, target.trim_start_matches("/fetch"));
             Fetch::Request(Request::new(&url, Method::Get)?).send().await
         })
 }
