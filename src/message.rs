@@ -143,6 +143,18 @@ pub enum Hide {
     Identity,
 }
 
+impl Hide {
+    /// The request fields that are taken off.
+    #[must_use]
+    pub const fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Nothing => &[],
+            Self::Cookies => &["cookie"],
+            Self::Identity => &["cookie", "authorization"],
+        }
+    }
+}
+
 /// The request fields that make an answer partial or conditional, taken off when a whole answer is wanted
 /// (RFC 9110 sections 13.1 and 14.2).
 pub const CONDITIONAL_FIELDS: [&str; 6] =

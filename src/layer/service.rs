@@ -128,12 +128,7 @@ where
 /// keep their matches there; only what Workers knows of the client (`worker::Cf`) goes with the identity.
 fn mask<B>(request: &mut http::Request<B>, hide: Hide) {
     *request.method_mut() = Method::GET;
-    let hidden: &[&str] = match hide {
-        Hide::Nothing => &[],
-        Hide::Cookies => &["cookie"],
-        Hide::Identity => &["cookie", "authorization"],
-    };
-    for name in CONDITIONAL_FIELDS.iter().chain(hidden) {
+    for name in CONDITIONAL_FIELDS.iter().chain(hide.fields()) {
         request.headers_mut().remove(*name);
     }
     #[cfg(feature = "worker")]

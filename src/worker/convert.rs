@@ -125,13 +125,8 @@ fn read(headers: &Headers, name: &str) -> Option<Cow<'static, [u8]>> {
 pub(super) fn masked(request: worker::Request, hide: Hide) -> worker::Result<worker::Request> {
     let inner = request.inner();
     let headers = inner.headers();
-    let hidden: &[&str] = match hide {
-        Hide::Nothing => &[],
-        Hide::Cookies => &["cookie"],
-        Hide::Identity => &["cookie", "authorization"],
-    };
     let off = |name: &&&str| headers.has(name).unwrap_or(false);
-    let off: Vec<&str> = CONDITIONAL_FIELDS.iter().chain(hidden).filter(off).copied().collect();
+    let off: Vec<&str> = CONDITIONAL_FIELDS.iter().chain(hide.fields()).filter(off).copied().collect();
     let get = inner.method() == "GET";
     let content = get && ["content-length", "transfer-encoding"].iter().any(|name| headers.has(name).unwrap_or(false));
     if get && !content && off.is_empty() && hide != Hide::Identity {
