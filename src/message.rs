@@ -1,10 +1,11 @@
 //! Floor 1. Requests and responses as the engine sees them: views of what the door holds.
 
 use crate::body::Body;
-use crate::semantics::Fields;
+use crate::semantics::{Fields, joined};
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// What the engine reads of a request. Each door gives its own view; nothing is converted up front.
 pub trait RequestView: Fields {
@@ -18,10 +19,13 @@ pub trait RequestView: Fields {
     fn path(&self) -> &str;
     /// The query without its `?`; `None` when the target has none.
     fn query(&self) -> Option<&str>;
-    /// Whether the door leaves the request's content out when a whole answer is asked ([`Ask::Whole`]).
+    /// Whether the door leaves the request's content out when a whole answer is asked ([`Ask::whole`]).
     fn masks_content(&self) -> bool {
         false
     }
+    /// The header fields, for when the request has gone on to the origin: which of them select a variant is known only
+    /// once a response says so.
+    fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync>;
 }
 
 /// The header fields of a response, wherever they live.
@@ -52,15 +56,7 @@ impl Fields for Box<dyn HeaderFields> {
 
 impl Fields for http::HeaderMap {
     fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        let mut lines = self.get_all(name).iter();
-        let first = lines.next()?.as_bytes();
-        let mut joined = Cow::Borrowed(first);
-        for line in lines {
-            let all = joined.to_mut();
-            all.extend_from_slice(b", ");
-            all.extend_from_slice(line.as_bytes());
-        }
-        Some(joined)
+        joined(self.get_all(name).iter().map(http::HeaderValue::as_bytes))
     }
 
     fn has(&self, name: &str) -> bool {
@@ -100,6 +96,45 @@ impl HeaderFields for http::HeaderMap {
     }
 }
 
+/// Header fields in memory, in order: those of answers that the cache makes itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Lines(Vec<(Box<str>, Box<str>)>);
+
+impl Fields for Lines {
+    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        joined(self.0.iter().filter(|(other, _)| **other == *name).map(|(_, value)| value.as_bytes()))
+    }
+}
+
+impl HeaderFields for Lines {
+    fn set(&mut self, name: &str, value: &str) {
+        self.remove(name);
+        self.append(name, value);
+    }
+
+    fn append(&mut self, name: &str, value: &str) {
+        self.0.push((name.into(), value.into()));
+    }
+
+    fn remove(&mut self, name: &str) {
+        self.0.retain(|(other, _)| **other != *name);
+    }
+
+    fn for_each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
+        for (name, value) in &self.0 {
+            visit(name, value.as_bytes());
+        }
+    }
+
+    fn boxed_clone(&self) -> Box<dyn HeaderFields> {
+        Box::new(self.clone())
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
+        self
+    }
+}
+
 /// A response on its way through the engine.
 pub struct Response {
     /// The status code.
@@ -120,16 +155,38 @@ impl fmt::Debug for Response {
 }
 
 /// What the origin is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// The client's request as it is.
-    AsIs,
-    /// A whole answer that can be stored: the method becomes GET; conditions and `Range` are taken off, and so is
-    /// what `hide` names.
-    Whole {
-        /// What the handler does not get to see.
-        hide: Hide,
-    },
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// A whole answer that can be stored: the method becomes GET, and the [`CONDITIONAL_FIELDS`] are taken off. Otherwise the
+    /// client's request as it is.
+    pub whole: bool,
+    /// What the handler does not get to see.
+    pub hide: Hide,
+    /// Fields put in place of the client's: the cache's own conditions, and selecting fields that the policy narrows.
+    pub set: Vec<(&'static str, Box<str>)>,
+}
+
+impl Ask {
+    /// The client's request untouched.
+    pub const AS_IS: Self = Self { whole: false, hide: Hide::Nothing, set: Vec::new() };
+
+    /// A whole answer, to a request without what `hide` names.
+    #[must_use]
+    pub const fn whole(hide: Hide) -> Self {
+        Self { whole: true, hide, set: Vec::new() }
+    }
+
+    /// Whether the door may hand the request on without looking at it.
+    #[must_use]
+    pub fn is_as_is(&self) -> bool {
+        *self == Self::AS_IS
+    }
+
+    /// The fields to take off.
+    pub fn taken_off(&self) -> impl Iterator<Item = &'static str> {
+        let conditional: &[&str] = if self.whole { &CONDITIONAL_FIELDS } else { &[] };
+        conditional.iter().chain(self.hide.fields()).copied()
+    }
 }
 
 /// What is masked from the handler's request, so that its answer cannot depend on it.

@@ -1,5 +1,6 @@
 //! Floor 2. What the host lends: a clock, timers, a place for work behind the response, and a log.
 
+use crate::body::Body;
 use crate::semantics::freshness::Timestamp;
 use futures::future::{BoxFuture, Either, select};
 use std::future::Future;
@@ -16,6 +17,11 @@ pub trait Runtime: Send + Sync {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// Writes one line to the host's log.
     fn log(&self, line: &str);
+    /// One buffer of the bytes of two buffers of the host's kind. Default: `None`, for a host that does not join any; parts
+    /// (206) are then stored as they came, and not combined.
+    fn append(&self, _first: Body, _next: Body) -> Option<Body> {
+        None
+    }
 }
 
 /// The outcome of `work`, or `None` when it takes longer than `limit`; without a limit no timer is made.
@@ -33,7 +39,7 @@ pub(crate) async fn within<F: Future + Unpin>(
 
 #[cfg(feature = "tokio")]
 mod tokio_runtime {
-    use super::{BoxFuture, Duration, Runtime, Timestamp};
+    use super::{Body, BoxFuture, Duration, Runtime, Timestamp};
 
     /// The host of a native Tower service: the system's clock, Tokio's timers and tasks. Needs a running Tokio
     /// runtime when a request is handled; logs to standard error.
@@ -57,6 +63,10 @@ mod tokio_runtime {
 
         fn log(&self, line: &str) {
             eprintln!("{line}");
+        }
+
+        fn append(&self, first: Body, next: Body) -> Option<Body> {
+            first.append(next)
         }
     }
 }

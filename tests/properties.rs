@@ -1,17 +1,19 @@
 //! What holds for all inputs, not only for those somebody thought of.
 
-use layercake::entry::{Head, wire};
+use layercake::entry::{Declared, Family, Head, wire};
 use layercake::message::RequestView;
 use layercake::policy::cookies::{HARMLESS_COOKIES, all_match};
 use layercake::policy::{CacheKey, KeyPrefix, QueryKey, SchemaVersion};
 use layercake::semantics::cache_control::{CacheControl, MAX_DELTA_SECONDS};
 use layercake::semantics::freshness::{Freshness, Timestamp};
+use layercake::semantics::range::Part;
 use layercake::semantics::reuse::{Reuse, reuse};
 use layercake::semantics::storage::{Lifetime, RequestFacts, StoreRules, storable};
 use layercake::semantics::validation::Conditions;
 use layercake::semantics::{Fields, date};
 use proptest::prelude::*;
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
@@ -91,26 +93,51 @@ fn span() -> impl Strategy<Value = Duration> {
 }
 
 fn freshness() -> impl Strategy<Value = Freshness> {
-    (timestamp(), span(), span(), span()).prop_map(|(born, lifetime, stale_while_revalidate, stale_if_error)| {
-        Freshness { born, lifetime, stale_while_revalidate, stale_if_error }
-    })
+    (timestamp(), span(), span(), span(), span(), any::<bool>()).prop_map(
+        |(born, lifetime, stale_while_revalidate, stale_if_error, keep, never_stale)| Freshness {
+            born,
+            lifetime,
+            stale_while_revalidate,
+            stale_if_error,
+            keep,
+            never_stale,
+        },
+    )
 }
 
 fn head() -> impl Strategy<Value = Head> {
-    let pairs = prop::collection::vec((".{0,8}", ".{0,8}"), 0..4);
+    let pairs = prop::collection::vec((".{0,8}", prop::option::of(".{0,8}")), 0..4);
     let tags = prop::collection::vec(".{0,8}", 0..4);
     let first = (any::<[u8; 12]>(), 200..600_u16, freshness(), timestamp(), any::<bool>());
     let second = (any::<Option<u64>>(), any::<u64>(), tags, pairs);
-    (first, second).prop_map(|((key_check, status, freshness, received, shared), (length, epoch, tags, pairs))| Head {
-        key_check,
-        status,
-        freshness,
-        received,
-        shared,
-        length,
-        epoch,
-        tags: tags.into_iter().map(String::into_boxed_str).collect(),
-        selecting: pairs.into_iter().map(|(n, v)| (n.into_boxed_str(), v.into_boxed_str())).collect(),
+    let family = (any::<u64>(), prop::collection::vec(any::<u32>(), 0..4));
+    let declared = (any::<bool>(), any::<bool>(), any::<bool>());
+    let third = (family, prop::option::of(part()), timestamp(), declared);
+    (first, second, third).prop_map(|(first, second, (family, part, l2_until, declared))| {
+        let (key_check, status, freshness, received, shared) = first;
+        let (length, epoch, tags, pairs) = second;
+        Head {
+            key_check,
+            status,
+            freshness,
+            received,
+            shared,
+            length,
+            epoch,
+            tags: tags.into_iter().map(String::into_boxed_str).collect(),
+            selecting: pairs.into_iter().map(|(n, v)| (n.into_boxed_str(), v.map(String::into_boxed_str))).collect(),
+            family: Family { id: family.0, others: family.1 },
+            part,
+            l2_until,
+            declared: Declared { cache_control: declared.0, target: declared.1, weakness: declared.2 },
+        }
+    })
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    (any::<u32>(), any::<u32>(), 1..u32::MAX).prop_map(|(first, length, behind)| {
+        let (first, length, behind) = (u64::from(first), u64::from(length), u64::from(behind));
+        Part { first, last: first + length, total: first + length + behind }
     })
 }
 
@@ -161,6 +188,9 @@ impl RequestView for Target {
     fn query(&self) -> Option<&str> {
         self.query.as_deref()
     }
+    fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
+        Arc::new(self.clone())
+    }
 }
 
 /// Parts from a small alphabet, so that two of them are often nearly the same.
@@ -195,7 +225,8 @@ proptest! {
         for (directive, seen) in [
             ("no-store", (|cc| cc.no_store) as fn(CacheControl) -> bool),
             ("Private", |cc| cc.private),
-            ("no-cache=\"a, b\"", |cc| cc.no_cache),
+            ("no-cache=\"a b\"", |cc| cc.no_cache),
+            ("no-cache=\"a, b\"", |cc| cc.withheld.iter().any(|name| **name == *"b")),
         ] {
             let all: Vec<&str> =
                 front.iter().map(String::as_str).chain([directive]).chain(back.iter().map(String::as_str)).collect();
@@ -271,7 +302,7 @@ proptest! {
         let entry = Raw(vec![("etag", etag), ("last-modified", date.clone())]);
         for name in ["if-none-match", "if-modified-since"] {
             for value in [value.clone(), date.clone()] {
-                let conditions = Conditions::of(&Raw(vec![(name, value)]));
+                let conditions = Conditions::of(&Raw(vec![(name, value)]), true);
                 let _either = conditions.not_modified(&entry, now);
                 prop_assert!(!conditions.not_modified(&Raw(Vec::new()), now), "nothing to compare with");
             }
@@ -321,7 +352,8 @@ proptest! {
         match reuse(&f, None, now) {
             Reuse::Fresh => prop_assert!(age < f.lifetime),
             Reuse::StaleWhileRevalidate => prop_assert!(age >= f.lifetime && late < f.stale_while_revalidate),
-            Reuse::Forward(_) => prop_assert!(age >= f.lifetime && late >= f.stale_while_revalidate),
+            Reuse::Validate(_) => prop_assert!(age >= f.lifetime && late >= f.stale_while_revalidate),
+            Reuse::Stale | Reuse::Unsatisfiable => prop_assert!(false, "nobody asked for that"),
         }
         prop_assert_eq!(f.may_serve_on_error(now), age < f.lifetime || late < f.stale_if_error);
     }
@@ -351,7 +383,9 @@ proptest! {
     ) {
         let free = reuse(&f, None, now);
         let bound = reuse(&f, Some(&CacheControl::parse(&directives)), now);
-        prop_assert!(bound == free || matches!(bound, Reuse::Forward(_)));
+        // Stricter, that is, but for who takes what is stale (RFC 9111 section 5.2.1.2).
+        prop_assert!(bound == free || matches!(bound, Reuse::Validate(_) | Reuse::Unsatisfiable | Reuse::Stale));
+        prop_assert!(bound != Reuse::Stale || !(f.never_stale || f.is_fresh(now)));
     }
 
     #[test]
@@ -368,18 +402,16 @@ proptest! {
             ("age", age.to_string().into_bytes()),
         ]);
         let rules = StoreRules {
-            lifetime: Lifetime::Fields(None),
-            heuristics: false,
-            stale_while_revalidate: None,
-            stale_if_error: None,
-            statuses: Vec::new(),
+            keep: Duration::from_secs(60),
             max_body: 1000,
-            to_the_letter: false,
+            max_variants: 4,
+            ..StoreRules::new(Lifetime::Fields(None))
         };
         let facts = RequestFacts { get: true, request_time: now, ..RequestFacts::default() };
-        if let Ok(f) = storable(&rules, facts, status, &fields, None, now) {
+        if let Ok(stored) = storable(&rules, facts, status, &fields, None, now) {
+            let f = stored.freshness;
             prop_assert!((200..400).contains(&status) && status != 206 && status != 304);
-            prop_assert!(!f.retention_left(now).is_zero());
+            prop_assert!(!f.usable_left(now).is_zero());
             prop_assert!(f.age(now).as_secs() >= age.min(now.as_secs()));
         }
     }

@@ -1,6 +1,7 @@
 //! What one isolate keeps between requests: the checked table, the counters, the refreshes under way. No host handles.
 
 use super::trust::Trust;
+use super::voids::Voids;
 use crate::policy::cookies::HARMLESS_COOKIES;
 use crate::policy::{KeyPrefix, Policy, RouteId, Routes, SchemaVersion, key::KeyName};
 use crate::semantics::freshness::Timestamp;
@@ -97,6 +98,8 @@ pub(super) struct Shared {
     complained_at: AtomicU64,
     l1_inert: AtomicBool,
     refreshing: Mutex<Vec<(KeyName, Timestamp)>>,
+    families: AtomicU64,
+    pub(super) voids: Voids,
     pub(super) trust: Trust,
 }
 
@@ -144,7 +147,7 @@ impl CacheConfig {
     #[cfg(feature = "worker")]
     pub(crate) fn bypassed(&self, path: &str) -> Option<(RouteId, Arc<Policy>)> {
         let (route, policy) = self.0.routes.find(path);
-        policy.bypass.then(|| (route, Arc::clone(policy)))
+        policy.terms.bypass.then(|| (route, Arc::clone(policy)))
     }
 
     /// The in-isolate tier's bounds.
@@ -192,6 +195,16 @@ impl CacheConfig {
 
     pub(super) fn note_l1(&self, inert: bool) {
         self.0.l1_inert.store(inert, Ordering::Relaxed);
+    }
+
+    /// A number for a new family of variants, larger than all before it in this isolate, and another than an earlier one's
+    /// elsewhere as long as clocks agree to the millisecond.
+    pub(super) fn next_family(&self, now: Timestamp) -> u64 {
+        let next = |last: u64| Some(now.as_millis().saturating_mul(1024).max(last + 1));
+        self.0
+            .families
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
+            .map_or(0, |last| next(last).unwrap_or(last))
     }
 
     /// Takes the right to refresh `key`, unless somebody in this isolate has it. It lapses by itself after `lease`, because
@@ -384,6 +397,8 @@ impl CacheConfigBuilder {
             complained_at: AtomicU64::new(0),
             l1_inert: AtomicBool::new(false),
             refreshing: Mutex::default(),
+            families: AtomicU64::new(0),
+            voids: Voids::default(),
             trust: Trust::default(),
         }))
     }

@@ -4,8 +4,10 @@ use super::Cache;
 use super::plan::{Plan, Question};
 use crate::body::BodyError;
 use crate::entry::StoredResponse;
-use crate::policy::Level;
+use crate::policy::{CacheKey, Level};
 use crate::runtime::within;
+use crate::semantics::freshness::Timestamp;
+use crate::semantics::range::{Part, Wanted};
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::status::ForwardReason;
 use crate::stats::Event;
@@ -25,9 +27,13 @@ pub(super) enum Found {
     /// Serve it.
     Fresh(Hit),
     /// Serve it and refresh behind the response.
+    Refresh(Hit),
+    /// Serve it stale.
     Stale(Hit),
-    /// Ask the origin; the youngest entry seen may stand in for an error.
-    Nothing { reason: ForwardReason, stand_in: Option<Hit> },
+    /// Ask the origin; the newest entry seen may be validated, or stand in for an error.
+    Nothing { reason: ForwardReason, stored: Option<Hit> },
+    /// The origin would have to be asked, and the client said not to.
+    Unsatisfiable,
 }
 
 /// Bodies up to this size are read once and shared by all tiers; larger ones stream.
@@ -42,44 +48,76 @@ fn is_whole(entry: &StoredResponse) -> bool {
 }
 
 impl Cache {
-    pub(super) async fn lookup(&self, plan: &Plan, question: &Question) -> Found {
-        let (mut reason, mut stand_in) = (ForwardReason::UriMiss, None::<Hit>);
-        for (place, tier) in self.allowed(plan.policy.tiers) {
-            let Some(entry) = self.get(plan, question, tier).await else { continue };
-            // RFC 9111 section 3.5
-            if question.authorization && !entry.head.shared {
-                reason = ForwardReason::Request;
-                continue;
-            }
-            let now = self.runtime.now();
-            let hit = Hit { entry, place, level: tier.level() };
-            match reuse(&hit.entry.head.freshness, question.directives.as_ref(), now) {
-                Reuse::Fresh => return Found::Fresh(hit),
-                Reuse::StaleWhileRevalidate => return Found::Stale(hit),
-                Reuse::Forward(why) => {
-                    reason = why;
-                    let born = |hit: &Hit| hit.entry.head.freshness.born;
-                    if stand_in.as_ref().is_none_or(|other| born(other) < born(&hit)) {
-                        stand_in = Some(hit);
+    pub(super) async fn lookup(&self, plan: &Plan, question: &mut Question) -> Found {
+        'slot: loop {
+            let missing = if question.variant.is_some() { ForwardReason::VaryMiss } else { ForwardReason::UriMiss };
+            let (mut reason, mut stored) = (missing, None::<Hit>);
+            for (place, tier) in self.allowed(plan.policy.terms.tiers) {
+                let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
+                let (now, head, level) = (self.runtime.now(), &entry.head, tier.level());
+                if self.is_void(question, head.received) {
+                    continue;
+                }
+                // RFC 9111 section 4.1
+                if !question.selects(plan, head) {
+                    if question.variant.is_none() {
+                        question.turn_to_variant(plan, Arc::clone(head));
+                        self.bring_nearer(plan, question, Hit { entry, place, level });
+                        continue 'slot;
+                    }
+                    continue;
+                }
+                question.in_l2 |= level == Level::L2 || head.l2_until > now;
+                if question.variant.is_none() && question.primary.is_none() {
+                    question.primary = Some(Arc::clone(head));
+                }
+                // 3.5
+                if question.authorization && !head.shared {
+                    reason = ForwardReason::Request;
+                    continue;
+                }
+                // 4: the most recent of several counts.
+                if stored.as_ref().is_some_and(|newer| newer.entry.head.received > head.received) {
+                    continue;
+                }
+                let part = head.part;
+                let hit = Hit { entry, place, level };
+                // 3.3: a part answers only those who want some of it.
+                if part.is_some_and(|part| !question.wants_some_of(&hit.entry, part, now)) {
+                    reason = ForwardReason::Partial;
+                    stored = Some(hit);
+                    continue;
+                }
+                match reuse(&hit.entry.head.freshness, question.directives.as_ref(), now) {
+                    Reuse::Fresh => return Found::Fresh(hit),
+                    Reuse::StaleWhileRevalidate if part.is_none() => return Found::Refresh(hit),
+                    Reuse::Stale => return Found::Stale(hit),
+                    Reuse::Validate(why) => (reason, stored) = (why, Some(hit)),
+                    Reuse::StaleWhileRevalidate | Reuse::Unsatisfiable => {
+                        (reason, stored) = (ForwardReason::Stale, Some(hit));
                     }
                 }
             }
+            // 5.2.1.7
+            if question.directives.as_ref().is_some_and(|cc| cc.only_if_cached) {
+                return Found::Unsatisfiable;
+            }
+            return Found::Nothing { reason, stored };
         }
-        Found::Nothing { reason, stand_in }
     }
 
-    /// The entry a tier has for the question, whatever its age; faults are counted and are misses.
-    pub(super) async fn get(&self, plan: &Plan, question: &Question, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
+    /// The entry a tier has under `key`, whatever its age; faults are counted and are misses.
+    pub(super) async fn get(&self, plan: &Plan, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
         let (since, trust) = (self.runtime.now(), &self.config.0.trust);
         let limit = tier.timeout().filter(|limit| !tier.earns_trust() || trust.begin(tier.level(), since, *limit));
-        let got = within(&*self.runtime, limit, tier.get(&question.key, since)).await;
+        let got = within(&*self.runtime, limit, tier.get(key, since)).await;
         if let (true, Some(limit)) = (tier.earns_trust(), tier.timeout()) {
             let answered = matches!(got, Some(Ok(_)));
             trust.end(tier.level(), since, self.runtime.now(), limit, answered);
         }
         let level = tier.level().as_str();
         match got {
-            Some(Ok(Some(entry))) if entry.head.key_check == question.key.check() && is_whole(&entry) => {
+            Some(Ok(Some(entry))) if entry.head.key_check == key.check() && is_whole(&entry) => {
                 return Some(entry);
             }
             Some(Ok(None)) => {}
@@ -100,14 +138,26 @@ impl Cache {
         None
     }
 
+    /// Puts what the primary slot of a further tier holds into the nearer ones, so that the other variants are found without it;
+    /// what is stale only where it stays as long.
+    fn bring_nearer(&self, plan: &Plan, question: &Question, Hit { entry, place, .. }: Hit) {
+        let fresh = entry.head.freshness.is_fresh(self.runtime.now());
+        let from = self.tiers.iter().position(|tier| fresh || tier.level() != Level::Hot).unwrap_or(place);
+        if from < place && !question.no_store {
+            self.store_behind(plan, question, &question.key, entry, from..place);
+        }
+    }
+
     /// Puts a hit into the nearer tiers, behind the response; it keeps its birth time. Comes back with the entry to
     /// serve, or with nothing when its body turned out to be broken.
     pub(super) async fn promote(&self, plan: &Plan, question: &Question, hit: Hit) -> Option<Hit> {
         let Hit { mut entry, place, level } = hit;
         let length = entry.body.len().or(entry.head.length);
-        let nearer = self.allowed(plan.policy.tiers).take_while(|(other, _)| *other < place);
+        let nearer = self.allowed(plan.policy.terms.tiers).take_while(|(other, _)| *other < place);
         let takes: Vec<Takes> = nearer.map(|(_, tier)| tier.takes(length)).filter(|t| *t != Takes::Nothing).collect();
-        if question.no_store || takes.is_empty() {
+        // Whoever reads only a part of a stream leaves no copy of the rest.
+        let cut = question.conditions.has_range() && entry.body.stops_short();
+        if question.no_store || cut || takes.is_empty() {
             return Some(Hit { entry, place, level });
         }
         if entry.body.try_clone().is_none() && length.is_some_and(|length| length <= SMALL_BODY) {
@@ -126,13 +176,21 @@ impl Cache {
         if entry.body.try_clone().is_none() && !takes.contains(&Takes::Stream) {
             return Some(Hit { entry, place, level });
         }
-        match std::mem::take(&mut entry.body).tee(plan.policy.store.max_body) {
+        match std::mem::take(&mut entry.body).tee(plan.policy.terms.store.max_body) {
             Ok((body, copy)) => {
-                self.store_behind(plan, question, entry.with_body(copy), 0..place);
+                self.store_behind(plan, question, question.slot(), entry.with_body(copy), 0..place);
                 entry.body = body;
             }
             Err(body) => entry.body = body,
         }
         Some(Hit { entry, place, level })
+    }
+}
+
+impl Question {
+    /// Whether the client wants a range that lies in the `part` stored.
+    fn wants_some_of(&self, entry: &StoredResponse, part: Part, now: Timestamp) -> bool {
+        let wanted = self.conditions.wanted(&entry.headers, part.total, now);
+        matches!(wanted, Wanted::Part(wanted) if part.contains(&wanted))
     }
 }

@@ -1,12 +1,18 @@
-//! Floor 3. The walk of one request: read [`Cache::handle`] and [`Cache::walk`] first.
+//! Floor 3. The walk of one request: read [`Cache::handle`] and `Cache::walk` first.
 
 mod config;
 mod fill;
+mod invalidate;
 mod lookup;
+mod parts;
 mod plan;
+mod renew;
 mod revalidate;
 mod serve;
+mod store;
 mod trust;
+mod variants;
+mod voids;
 
 pub use config::{CacheConfig, CacheConfigBuilder, ConfigError, HotOptions, UNKEYED_HEADERS};
 
@@ -17,12 +23,14 @@ use crate::policy::{Policy, Tiers};
 use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::status::{CacheStatus, ForwardReason};
+use crate::semantics::validation::Validators;
 use crate::stats::Event;
 use crate::tier::Tier;
+use fill::Fetched;
 #[cfg(feature = "worker")]
 pub(crate) use lookup::SMALL_BODY;
 use lookup::{Found, Hit};
-use plan::{Gate, Plan, Question};
+use plan::{Forward, Gate, Plan, Question};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -50,6 +58,7 @@ pub struct Cache {
 pub struct Prepared {
     cache: Cache,
     plan: Plan,
+    gate: Gate,
 }
 
 impl Prepared {
@@ -59,7 +68,7 @@ impl Prepared {
     ///
     /// As [`Cache::handle`].
     pub async fn handle<O: Origin>(self, origin: O) -> Result<Response, O::Error> {
-        self.cache.walk(self.plan, origin).await
+        self.cache.walk(self.plan, self.gate, origin).await
     }
 }
 
@@ -100,82 +109,138 @@ impl Cache {
 
     /// Reads what there is to know of `request`, for a door whose request moves on into the origin.
     pub fn prepare(&self, request: &dyn RequestView) -> Prepared {
-        Prepared { cache: self.clone(), plan: Plan::of(&self.config, request) }
+        let (plan, gate) = Plan::of(&self.config, request);
+        Prepared { cache: self.clone(), plan, gate }
     }
 
     /// As [`prepare`](Self::prepare), under `policy` instead of the table's.
     pub fn prepare_under(&self, policy: Arc<Policy>, request: &dyn RequestView) -> Prepared {
-        Prepared { cache: self.clone(), plan: Plan::under(&self.config, policy, request) }
+        let (plan, gate) = Plan::under(&self.config, policy, request);
+        Prepared { cache: self.clone(), plan, gate }
     }
 
-    async fn walk<O: Origin>(&self, plan: Plan, origin: O) -> Result<Response, O::Error> {
-        let answer = match &plan.gate {
-            Gate::Forward(why) => self.pass(&plan, *why, origin).await,
-            Gate::Lookup(question) => match self.lookup(&plan, question).await {
-                Found::Fresh(hit) => match self.promote(&plan, question, hit).await {
-                    Some(hit) => Ok(self.serve_fresh(&plan, question, hit)),
-                    None => self.ask(&plan, question, ForwardReason::UriMiss, None, origin).await,
-                },
-                Found::Stale(hit) => {
-                    if !question.no_store {
-                        self.refresh_behind(&plan, question, hit.place, origin);
+    async fn walk<O: Origin>(&self, plan: Plan, gate: Gate, origin: O) -> Result<Response, O::Error> {
+        let answer = match gate {
+            Gate::Forward(why) => self.pass(&plan, why, origin).await,
+            Gate::Lookup(mut question) => {
+                let found = self.lookup(&plan, &mut question).await;
+                let question = Arc::from(question);
+                match found {
+                    Found::Fresh(hit) => match self.promote(&plan, &question, hit).await {
+                        Some(hit) => Ok(self.serve_fresh(&plan, &question, hit)),
+                        None => self.ask(&plan, &question, ForwardReason::UriMiss, None, origin).await,
+                    },
+                    Found::Refresh(hit) => {
+                        if !question.no_store {
+                            self.refresh_behind(&plan, &question, &hit, origin);
+                        }
+                        Ok(self.serve_stale(&plan, &question, hit, Event::Stale))
                     }
-                    Ok(self.serve_stale(&plan, question, hit, Event::Stale))
+                    Found::Stale(hit) => Ok(self.serve_stale(&plan, &question, hit, Event::Stale)),
+                    Found::Nothing { reason, stored } => self.ask(&plan, &question, reason, stored, origin).await,
+                    Found::Unsatisfiable => Ok(self.unsatisfied()),
                 }
-                Found::Nothing { reason, stand_in } => self.ask(&plan, question, reason, stand_in, origin).await,
-            },
+            }
         };
         self.exit(&plan, answer)
     }
 
     /// The cache steps aside: the request goes to the origin untouched.
-    async fn pass<O: Origin>(&self, plan: &Plan, why: plan::Forward, origin: O) -> Result<Answer, O::Error> {
-        let mut response = origin.fetch(Ask::AsIs).await?;
+    async fn pass<O: Origin>(&self, plan: &Plan, why: Forward, origin: O) -> Result<Answer, O::Error> {
+        let request_time = self.runtime.now();
+        let mut response = origin.fetch(Ask::AS_IS).await?;
+        let status = CacheStatus { detail: why.detail, ..CacheStatus::forwarded(why.reason) };
+        if let Some(mut change) = why.change {
+            let voids = self.changed(plan, &change, &response);
+            if !voids.is_empty() {
+                self.forget_now(voids).await;
+            }
+            let stored_for = change.stored_for.take();
+            if let Some(mut question) =
+                stored_for.filter(|_| change.is_answered_by(plan, &response, self.runtime.now()))
+            {
+                // It is this answer that the change has led to.
+                question.begun = self.config.0.voids.count();
+                let fetched = Fetched::new(response, request_time, false, status);
+                return Ok(Answer { event: Event::Bypass, ..self.fill(plan, &Arc::from(question), fetched) });
+            }
+        }
         if plan.cacheable_method {
             self.protect(plan, &mut response, why.personal);
         }
-        let status = CacheStatus { detail: why.detail, ..CacheStatus::forwarded(why.reason) };
         Ok(Answer { response, status, event: Event::Bypass, now: self.runtime.now() })
     }
 
     /// Passes a request of a route whose policy is to bypass, without looking at it: its path has said all there is to know.
-    /// `cacheable_method` is whether caches in front might keep the answer.
+    /// The client asked with GET or HEAD, so that caches in front might keep the answer.
     #[cfg(feature = "worker")]
     pub(crate) async fn bypass<O: Origin>(
         &self,
         (route, policy): (RouteId, Arc<Policy>),
-        cacheable_method: bool,
         origin: O,
     ) -> Result<Response, O::Error> {
-        let why = plan::Forward::BY_POLICY;
-        let plan = Plan { route, policy, gate: Gate::Forward(why), head: false, cacheable_method };
-        let answer = self.pass(&plan, why, origin).await;
+        let plan = Plan { route, policy, head: false, cacheable_method: true };
+        let answer = self.pass(&plan, Forward::BY_POLICY, origin).await;
         self.exit(&plan, answer)
     }
 
-    /// Nothing stored will do: asks the origin, fills the tiers behind the response, and lets `stand_in` answer when
-    /// the origin fails (RFC 5861 section 4).
+    /// Nothing stored will do as it is: asks the origin, conditionally when what is `stored` can be validated (RFC 9111
+    /// section 4.3); fills the tiers behind the response; lets the stored one answer when the origin fails (RFC 5861
+    /// section 4).
     async fn ask<O: Origin>(
         &self,
         plan: &Plan,
-        question: &Question,
+        question: &Arc<Question>,
         reason: ForwardReason,
-        stand_in: Option<Hit>,
+        stored: Option<Hit>,
         origin: O,
     ) -> Result<Answer, O::Error> {
         let request_time = self.runtime.now();
-        let fetched = origin.fetch(question.ask).await;
+        let (part, stored) = match stored {
+            Some(hit) if hit.entry.head.part.is_some() => (Some(hit.entry), None),
+            stored => (None, stored),
+        };
+        // A HEAD that goes on as it is says what it has to say in full.
+        let validators = match &stored {
+            Some(hit) if question.ask.whole || !plan.head => hit.entry.validators(),
+            _ => Validators::default(),
+        };
+        let conditional = !validators.is_empty();
+        let ask = if conditional { question.conditional(validators.into_conditions()) } else { question.ask.clone() };
+        let whole = ask.whole;
+        let fetched = origin.fetch(ask).await;
         let now = self.runtime.now();
-        let stand_in = stand_in.filter(|hit| hit.entry.head.freshness.may_serve_on_error(now));
-        match (fetched, stand_in) {
-            (Err(_), Some(hit)) => Ok(self.serve_stale(plan, question, hit, Event::StaleIfError)),
-            (Ok(failed), Some(hit)) if matches!(failed.status, 500 | 502 | 503 | 504) => {
+        let letter = plan.policy.terms.store.to_the_letter;
+        let status = CacheStatus::forwarded(reason);
+        match (fetched, stored) {
+            // RFC 9111 section 4.2.4: disconnected.
+            (Err(error), Some(hit)) => {
+                let freshness = hit.entry.head.freshness;
+                if freshness.may_serve_on_error(now) || (letter && freshness.may_serve_disconnected(now)) {
+                    Ok(self.serve_stale(plan, question, hit, Event::StaleIfError))
+                } else {
+                    Err(error)
+                }
+            }
+            (Err(error), None) => Err(error),
+            (Ok(failed), Some(hit))
+                if matches!(failed.status, 500 | 502 | 503 | 504)
+                    && hit.entry.head.freshness.may_serve_on_error(now) =>
+            {
                 let mut answer = self.serve_stale(plan, question, hit, Event::StaleIfError);
                 answer.status.forward_status = Some(failed.status);
                 Ok(answer)
             }
-            (Err(error), None) => Err(error),
-            (Ok(response), _) => Ok(self.fill(plan, question, reason, response, request_time)),
+            (Ok(said), Some(hit)) if said.status == 304 && conditional => {
+                Ok(self.confirmed(plan, question, hit.entry, &said, request_time, status))
+            }
+            (Ok(response), stored) => {
+                if let Some(hit) = stored.filter(|_| plan.head && !whole) {
+                    self.head_says(plan, question, hit, &response, request_time);
+                }
+                let fetched = Fetched { part, ..Fetched::new(response, request_time, whole, status) };
+                Ok(self.fill(plan, question, fetched))
+            }
         }
     }
 
@@ -188,6 +253,11 @@ impl Cache {
             self.runtime.log(&line);
         }
         answer.map(|Answer { mut response, status, .. }| {
+            if plan.policy.terms.strip_targets {
+                for target in &plan.policy.terms.store.targets {
+                    response.headers.remove(target);
+                }
+            }
             // RFC 9211 section 2: members of caches nearer to the origin stay in front.
             response.headers.append("cache-status", &status.to_field());
             response

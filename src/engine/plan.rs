@@ -1,18 +1,22 @@
 //! What a request may have: read once, before anything is awaited, so that the walk needs the request no more.
 
 use super::CacheConfig;
-use crate::message::{Ask, Hide, RequestView};
-use crate::policy::{CacheKey, Policy, RouteId, cookies};
-use crate::semantics::cache_control::CacheControl;
+use crate::entry::Head;
+use crate::message::{Ask, Hide, RequestView, Response};
+use crate::policy::{CacheKey, Policy, RouteId, cookies, key::KeyName};
+use crate::semantics::Fields;
+use crate::semantics::cache_control::{CacheControl, Governing};
+use crate::semantics::freshness::{Timestamp, explicit_lifetime};
+use crate::semantics::invalidation::{Target, is_unsafe};
 use crate::semantics::status::ForwardReason;
 use crate::semantics::validation::Conditions;
 use std::sync::Arc;
 
 /// How one request is treated.
+#[derive(Clone)]
 pub(super) struct Plan {
     pub(super) route: RouteId,
     pub(super) policy: Arc<Policy>,
-    pub(super) gate: Gate,
     /// The client asked with HEAD.
     pub(super) head: bool,
     /// The client asked with GET or HEAD, so that caches in front might keep the answer.
@@ -23,25 +27,63 @@ pub(super) enum Gate {
     /// The cache steps aside.
     Forward(Forward),
     /// The cache may answer.
-    Lookup(Question),
+    Lookup(Box<Question>),
 }
 
-#[derive(Clone, Copy)]
 pub(super) struct Forward {
     pub(super) reason: ForwardReason,
     pub(super) detail: Option<&'static str>,
     /// The answer is taken to belong to one person.
     pub(super) personal: bool,
+    /// What the request may change, when its method is unsafe.
+    pub(super) change: Option<Change>,
+}
+
+/// An unsafe request.
+pub(super) struct Change {
+    pub(super) method: Box<str>,
+    pub(super) target: Target,
+    /// What a GET of the target would ask, where the answer to a POST may be stored for it.
+    pub(super) stored_for: Option<Box<Question>>,
+}
+
+impl Change {
+    /// Whether a GET of the target may be answered with this answer to a POST: it says how long, and that it is the
+    /// target's own representation (RFC 9110 section 9.3.3).
+    pub(super) fn is_answered_by(&self, plan: &Plan, response: &Response, now: Timestamp) -> bool {
+        let fields = &response.headers;
+        let Governing { directives, targeted, .. } =
+            CacheControl::of_response(fields, &plan.policy.terms.store.targets);
+        let of_target = || {
+            let location = fields.field("content-location")?;
+            self.target.refers_to(std::str::from_utf8(&location).ok()?)
+        };
+        response.status == 200
+            && explicit_lifetime(&directives, targeted, fields, now).is_some()
+            && of_target().is_some_and(|target| target == self.target)
+    }
 }
 
 impl Forward {
     /// The route's policy is to bypass. The owner says so where answers are personal.
-    pub(super) const BY_POLICY: Self = Self { reason: ForwardReason::Bypass, detail: Some("policy"), personal: true };
+    pub(super) const BY_POLICY: Self =
+        Self { reason: ForwardReason::Bypass, detail: Some("policy"), personal: true, change: None };
 }
 
 /// What the cache has to know to answer.
 pub(super) struct Question {
+    /// The target's own key, which names its primary slot.
     pub(super) key: CacheKey,
+    /// The key of the variant that is asked for, once the primary slot has turned out to hold another.
+    pub(super) variant: Option<CacheKey>,
+    /// What the primary slot holds.
+    pub(super) primary: Option<Arc<Head>>,
+    /// How many entries this isolate had made void when the question was put.
+    pub(super) begun: u64,
+    /// L2 has a copy of an entry that was found.
+    pub(super) in_l2: bool,
+    /// The request's fields, for those that select a variant.
+    pub(super) fields: Arc<dyn Fields + Send + Sync>,
     pub(super) conditions: Conditions,
     /// The request carries `Authorization` and the handler sees it.
     pub(super) authorization: bool,
@@ -56,40 +98,44 @@ pub(super) struct Question {
 }
 
 impl Plan {
-    pub(super) fn of(config: &CacheConfig, request: &dyn RequestView) -> Self {
+    pub(super) fn of(config: &CacheConfig, request: &dyn RequestView) -> (Self, Gate) {
         let (route, policy) = config.routes().find(request.path());
         Self::build(config, route, Arc::clone(policy), request)
     }
 
     /// Under a policy that is not in the table, counted with the fallback unless the table has the path.
-    pub(super) fn under(config: &CacheConfig, policy: Arc<Policy>, request: &dyn RequestView) -> Self {
+    pub(super) fn under(config: &CacheConfig, policy: Arc<Policy>, request: &dyn RequestView) -> (Self, Gate) {
         let (route, _) = config.routes().find(request.path());
         Self::build(config, route, policy, request)
     }
 
-    fn build(config: &CacheConfig, route: RouteId, policy: Arc<Policy>, request: &dyn RequestView) -> Self {
+    fn build(config: &CacheConfig, route: RouteId, policy: Arc<Policy>, request: &dyn RequestView) -> (Self, Gate) {
         let (get, head) = (request.method() == "GET", request.method() == "HEAD");
         let gate = match forward(config, &policy, request) {
             Some(forward) => Gate::Forward(forward),
-            None => Gate::Lookup(question(config, &policy, request)),
+            None => Gate::Lookup(Box::new(question(config, &policy, request))),
         };
-        Self { route, policy, gate, head, cacheable_method: get || head }
+        (Self { route, policy, head, cacheable_method: get || head }, gate)
     }
 }
 
 /// Why the cache has to step aside, if it has to.
 fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Option<Forward> {
-    let bypass = |detail, personal| Some(Forward { reason: ForwardReason::Bypass, detail: Some(detail), personal });
-    let answered = match request.method() {
-        "GET" => policy.methods.get,
-        "HEAD" => policy.methods.head,
+    let bypass = |detail, personal| {
+        Some(Forward { reason: ForwardReason::Bypass, detail: Some(detail), personal, change: None })
+    };
+    let method = request.method();
+    let answered = match method {
+        "GET" => policy.terms.methods.get,
+        "HEAD" => policy.terms.methods.head,
         _ => false,
     };
-    if policy.bypass {
-        return Some(Forward::BY_POLICY);
+    let change = is_unsafe(method).then(|| change(config, policy, request));
+    if policy.terms.bypass {
+        return Some(Forward { change, ..Forward::BY_POLICY });
     }
     if !answered {
-        return Some(Forward { reason: ForwardReason::Method, detail: None, personal: false });
+        return Some(Forward { reason: ForwardReason::Method, detail: None, personal: false, change });
     }
     // RFC 9110 section 7.8: what follows a change of protocol is no response to keep.
     if request.has("upgrade") {
@@ -98,13 +144,13 @@ fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> 
     if has_visible_content(policy, request) {
         return bypass("content", true);
     }
-    if policy.store.to_the_letter {
+    if policy.terms.store.to_the_letter {
         return None;
     }
     if config.0.unkeyed_headers.iter().any(|name| request.has(name)) {
         return bypass("unkeyed-header", true);
     }
-    if !policy.anonymous {
+    if !policy.terms.anonymous {
         let cookies = request.field("cookie");
         if cookies.is_some_and(|field| !cookies::all_match(&field, &config.0.harmless_cookies)) {
             return bypass("cookie", true);
@@ -113,28 +159,62 @@ fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> 
     None
 }
 
+fn change(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Change {
+    // Only what was asked as a GET would be asked: the handler of a POST sees all of the request.
+    let terms = &policy.terms;
+    let alike = !terms.bypass && !terms.anonymous && terms.narrow.is_empty();
+    let may_be_stored = terms.store.to_the_letter && alike && request.method() == "POST";
+    Change {
+        method: request.method().into(),
+        target: Target {
+            scheme: request.scheme().into(),
+            authority: request.authority().into(),
+            path: request.path().into(),
+            query: request.query().map(Into::into),
+        },
+        stored_for: may_be_stored.then(|| Box::new(question(config, policy, request))),
+    }
+}
+
 /// Content in a GET has no meaning (RFC 9110 section 9.3.1), but a handler may read it, and no key holds it. It is no
 /// obstacle where the handler does not get to see it.
 fn has_visible_content(policy: &Policy, request: &dyn RequestView) -> bool {
-    let hidden = request.masks_content() && !policy.store.to_the_letter && !request.has("authorization");
+    let hidden = request.masks_content() && !policy.terms.store.to_the_letter && !request.has("authorization");
     let some = |length: std::borrow::Cow<'_, [u8]>| length.trim_ascii() != b"0";
     !hidden && (request.has("transfer-encoding") || request.field("content-length").is_some_and(some))
 }
 
 fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Question {
-    let letter = policy.store.to_the_letter;
+    let letter = policy.terms.store.to_the_letter;
     let directives = request.field("cache-control").map(|value| CacheControl::parse(&value));
-    let authorization = !policy.anonymous && request.has("authorization");
-    let hide = match policy {
-        Policy { anonymous: true, .. } => Hide::Identity,
-        _ if letter => Hide::Nothing,
-        _ => Hide::Cookies,
+    let authorization = !policy.terms.anonymous && request.has("authorization");
+    let hide = match letter {
+        _ if policy.terms.anonymous => Hide::Identity,
+        true => Hide::Nothing,
+        false => Hide::Cookies,
     };
     // Where the answer may turn out to be one visitor's own, the handler gets that visitor's request as it is.
-    let ask = if letter || authorization { Ask::AsIs } else { Ask::Whole { hide } };
+    let mut ask = match letter {
+        true => Ask { whole: false, hide, set: Vec::new() },
+        false if authorization => Ask::AS_IS,
+        false => Ask::whole(hide),
+    };
+    for narrow in &policy.terms.narrow {
+        let sent = request.field(narrow.field());
+        let chosen = narrow.choose(sent.as_deref());
+        if sent.as_deref() != Some(chosen.as_bytes()) {
+            ask.set.push((narrow.field(), chosen.into()));
+        }
+    }
     Question {
-        key: CacheKey::of(&config.0.prefix, policy.query, request),
-        conditions: Conditions::of(request),
+        key: CacheKey::of(&config.0.prefix, policy.terms.query, request),
+        variant: None,
+        primary: None,
+        begun: config.0.voids.count(),
+        in_l2: false,
+        fields: request.keep_fields(),
+        // RFC 9110 section 14.2: a range has a meaning for GET only.
+        conditions: Conditions::of(request, request.method() == "GET"),
         authorization,
         no_store: directives.as_ref().is_some_and(|cc| cc.no_store),
         directives: directives.filter(|_| letter),
@@ -143,18 +223,22 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
     }
 }
 
-impl Plan {
-    /// The plan of a refresh on the cache's own account.
-    pub(super) fn for_refresh(&self, question: &Question) -> Self {
-        let question = Question {
-            key: question.key.clone(),
-            conditions: Conditions::default(),
-            authorization: question.authorization,
-            directives: None,
-            no_store: question.no_store,
-            ask: Ask::Whole { hide: question.hide },
-            hide: question.hide,
-        };
-        Self { route: self.route, policy: Arc::clone(&self.policy), gate: Gate::Lookup(question), head: false, ..*self }
+impl Question {
+    /// The key of what is asked for, as far as it is known.
+    pub(super) fn slot(&self) -> &CacheKey {
+        self.variant.as_ref().unwrap_or(&self.key)
+    }
+
+    /// The names under which an entry for it may be made void.
+    pub(super) fn names(&self) -> [KeyName; 2] {
+        [self.key.name(), self.slot().name()]
+    }
+
+    /// What the origin is asked on the cache's own account: for a whole answer, if these `conditions` say that it is another
+    /// than the one stored (RFC 9111 section 4.3.1).
+    pub(super) fn conditional(&self, conditions: Vec<(&'static str, Box<str>)>) -> Ask {
+        let mut ask = Ask { whole: true, hide: self.hide, set: self.ask.set.clone() };
+        ask.set.extend(conditions);
+        ask
     }
 }

@@ -15,7 +15,14 @@
 //! | `n` | body length in bytes | 0 or 1 |
 //! | `e` | purge epoch | 0 or 1 |
 //! | `g` | a tag | any |
-//! | `v` | name of a selecting field, its value in the `w` that follows | any |
+//! | `v` | name of a selecting field, its value in the `w` that follows; without one the request had no such field | any |
+//! | `f` | number of the family of variants | 0 or 1 |
+//! | `d` | mark of another variant, in decimal | any |
+//! | `b` | how long past freshness it is kept to be validated (milliseconds) | 0 or 1 |
+//! | `r` | empty: never to be used stale | 0 or 1 |
+//! | `p` | first and last place and total of a part, joined by commas | 0 or 1 |
+//! | `u` | until when L2 keeps its copy (milliseconds since 1970) | 0 or 1 |
+//! | `c` | sum of 1 for a declared `Cache-Control`, 2 for a declared targeted field, 4 for an `ETag` made weak | 0 or 1 |
 //! | `h` | name of a header field, its value in the `i` that follows | any |
 //!
 //! A letter that a reader does not know is skipped, so fields can be added without a new version; a change of
@@ -23,9 +30,10 @@
 //! other bytes and `%` are written as `%XX`. Anything that does not read to the final `.` is a [`WireError`], and the
 //! entry a miss.
 
-use super::{Head, KeyCheck};
+use super::{Declared, Head, KeyCheck, Selecting};
 use crate::semantics::freshness::{Freshness, Timestamp, millis};
-use std::fmt::Write as _;
+use crate::semantics::push_decimal;
+use crate::semantics::range::Part;
 use std::time::Duration;
 
 /// The version this crate writes.
@@ -67,21 +75,14 @@ pub fn encode<'a>(head: &Head, fields: impl IntoIterator<Item = (&'a str, &'a [u
     out.push(char::from(VERSION));
     record(&mut out, 'k', hex(&head.key_check).as_bytes());
     number(&mut out, 's', u64::from(head.status));
-    let mut times = String::with_capacity(64);
-    for (i, part) in [
+    let times = [
         f.born.as_millis(),
         head.received.as_millis(),
         millis(f.lifetime),
         millis(f.stale_while_revalidate),
         millis(f.stale_if_error),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(times, "{}{part}", if i == 0 { "" } else { "," });
-    }
-    record(&mut out, 't', times.as_bytes());
+    ];
+    record(&mut out, 't', joined(&times).as_bytes());
     if head.shared {
         record(&mut out, 'a', b"");
     }
@@ -96,7 +97,25 @@ pub fn encode<'a>(head: &Head, fields: impl IntoIterator<Item = (&'a str, &'a [u
     }
     for (name, value) in &head.selecting {
         record(&mut out, 'v', name.as_bytes());
-        record(&mut out, 'w', value.as_bytes());
+        if let Some(value) = value {
+            record(&mut out, 'w', value.as_bytes());
+        }
+    }
+    for (letter, value) in
+        [('f', head.family.id), ('b', millis(f.keep)), ('u', head.l2_until.as_millis()), ('c', declared(head.declared))]
+    {
+        if value != 0 {
+            number(&mut out, letter, value);
+        }
+    }
+    for other in &head.family.others {
+        number(&mut out, 'd', u64::from(*other));
+    }
+    if f.never_stale {
+        record(&mut out, 'r', b"");
+    }
+    if let Some(part) = head.part {
+        record(&mut out, 'p', joined(&[part.first, part.last, part.total]).as_bytes());
     }
     for (name, value) in fields {
         record(&mut out, 'h', name.as_bytes());
@@ -112,16 +131,29 @@ pub fn encode<'a>(head: &Head, fields: impl IntoIterator<Item = (&'a str, &'a [u
 ///
 /// When the text is of another version, truncated or malformed.
 pub fn decode(text: &[u8]) -> Result<(Head, FieldList, usize), WireError> {
+    let mut fields = FieldList::new();
+    let (head, length) = read(text, Some(&mut fields))?;
+    Ok((head, fields, length))
+}
+
+/// As [`decode`], for a reader who has the header fields elsewhere, or reads them himself.
+///
+/// # Errors
+///
+/// When the text is of another version, truncated or malformed.
+pub fn decode_head(text: &[u8]) -> Result<(Head, usize), WireError> {
+    read(text, None)
+}
+
+fn read(text: &[u8], mut fields: Option<&mut FieldList>) -> Result<(Head, usize), WireError> {
     let (&version, mut rest) = text.split_first().ok_or(WireError::Truncated)?;
     if version != VERSION {
         return Err(WireError::Version);
     }
     let (mut check, mut status, mut times) = (None, None, None);
-    let (mut shared, mut length, mut epoch) = (false, None, 0);
-    let mut tags: Vec<Box<str>> = Vec::new();
-    let mut selecting: Vec<(Box<str>, Box<str>)> = Vec::new();
-    let mut fields = FieldList::new();
-    let mut name: Option<(u8, String)> = None;
+    let mut head = Head::default();
+    let (mut keep, mut never_stale) = (Duration::ZERO, false);
+    let mut name: Option<&[u8]> = None;
     loop {
         let (&letter, behind) = rest.split_first().ok_or(WireError::Truncated)?;
         if letter == b'.' {
@@ -136,56 +168,103 @@ pub fn decode(text: &[u8]) -> Result<(Head, FieldList, usize), WireError> {
         match letter {
             b'k' => check = Some(unhex(value).ok_or(WireError::Malformed)?),
             b's' => status = Some(u16::try_from(parse(value)?).map_err(|_| WireError::Malformed)?),
-            b't' => times = Some(parse_times(value)?),
-            b'a' => shared = true,
-            b'n' => length = Some(parse(value)?),
-            b'e' => epoch = parse(value)?,
-            b'g' => tags.push(text_of(value)?.into_boxed_str()),
-            b'v' | b'h' => name = Some((letter, text_of(value)?)),
-            b'w' => match name.take() {
-                Some((b'v', name)) => selecting.push((name.into_boxed_str(), text_of(value)?.into_boxed_str())),
-                _ => return Err(WireError::Malformed),
-            },
-            b'i' => match name.take() {
-                Some((b'h', name)) => fields.push((name, unescape(value)?)),
-                _ => return Err(WireError::Malformed),
-            },
+            b't' => times = Some(parse_list::<5>(value)?),
+            b'a' => head.shared = true,
+            b'n' => head.length = Some(parse(value)?),
+            b'e' => head.epoch = parse(value)?,
+            b'g' => head.tags.push(text_of(value)?.into_boxed_str()),
+            b'v' => head.selecting.push((text_of(value)?.into_boxed_str(), None)),
+            b'w' => select(&mut head.selecting, value)?,
+            b'f' => head.family.id = parse(value)?,
+            b'd' => head.family.others.push(u32::try_from(parse(value)?).map_err(|_| WireError::Malformed)?),
+            b'b' => keep = Duration::from_millis(parse(value)?),
+            b'r' => never_stale = true,
+            b'p' => head.part = Some(part_of(value)?),
+            b'u' => head.l2_until = Timestamp::from_millis(parse(value)?),
+            b'c' => {
+                let sum = parse(value)?;
+                head.declared = Declared { cache_control: sum & 1 != 0, target: sum & 2 != 0, weakness: sum & 4 != 0 };
+            }
+            b'h' => name = Some(value),
+            b'i' => {
+                let name = name.take().ok_or(WireError::Malformed)?;
+                if let Some(fields) = &mut fields {
+                    fields.push((text_of(name)?, unescape(value)?));
+                }
+            }
             _ => {}
         }
     }
+    let [born, received, lifetime, stale_while_revalidate, stale_if_error] = times.ok_or(WireError::Malformed)?;
     if name.is_some() {
         return Err(WireError::Malformed);
     }
-    let (freshness, received) = times.ok_or(WireError::Malformed)?;
-    let head = Head {
-        key_check: check.ok_or(WireError::Malformed)?,
-        status: status.filter(|s| (200..=599).contains(s)).ok_or(WireError::Malformed)?,
-        freshness,
-        received,
-        shared,
-        length,
-        epoch,
-        tags,
-        selecting,
+    head.key_check = check.ok_or(WireError::Malformed)?;
+    head.status = status.filter(|s| (200..=599).contains(s)).ok_or(WireError::Malformed)?;
+    head.received = Timestamp::from_millis(received);
+    head.freshness = Freshness {
+        born: Timestamp::from_millis(born),
+        lifetime: Duration::from_millis(lifetime),
+        stale_while_revalidate: Duration::from_millis(stale_while_revalidate),
+        stale_if_error: Duration::from_millis(stale_if_error),
+        keep,
+        never_stale,
     };
-    Ok((head, fields, text.len() - rest.len()))
+    Ok((head, text.len() - rest.len()))
+}
+
+fn declared(declared: Declared) -> u64 {
+    u64::from(declared.cache_control) + 2 * u64::from(declared.target) + 4 * u64::from(declared.weakness)
+}
+
+/// The value of the selecting field named last.
+fn select(selecting: &mut Selecting, value: &[u8]) -> Result<(), WireError> {
+    match selecting.last_mut() {
+        Some((_, slot @ None)) => {
+            *slot = Some(text_of(value)?.into_boxed_str());
+            Ok(())
+        }
+        _ => Err(WireError::Malformed),
+    }
+}
+
+fn part_of(value: &[u8]) -> Result<Part, WireError> {
+    let [first, last, total] = parse_list(value)?;
+    if first > last || last >= total {
+        return Err(WireError::Malformed);
+    }
+    Ok(Part { first, last, total })
+}
+
+fn joined(numbers: &[u64]) -> String {
+    let mut text = String::with_capacity(64);
+    for number in numbers {
+        if !text.is_empty() {
+            text.push(',');
+        }
+        push_decimal(&mut text, *number);
+    }
+    text
 }
 
 fn record(out: &mut String, letter: char, value: &[u8]) {
     let plain = |b: &u8| (b' '..=b'~').contains(b) && *b != b'%';
     let length = value.iter().map(|b| if plain(b) { 1 } else { 3 }).sum::<usize>();
-    let _ = write!(out, "{letter}{length}:");
+    out.push(letter);
+    push_decimal(out, length as u64);
+    out.push(':');
     for b in value {
         if plain(b) {
             out.push(char::from(*b));
         } else {
-            let _ = write!(out, "%{b:02X}");
+            out.push('%');
+            out.extend([b >> 4, b & 15].map(|n| char::from(DIGITS[usize::from(n)]).to_ascii_uppercase()));
         }
     }
 }
 
 fn number(out: &mut String, letter: char, value: u64) {
-    record(out, letter, value.to_string().as_bytes());
+    record(out, letter, joined(&[value]).as_bytes());
 }
 
 fn split_record(text: &[u8]) -> Result<(&[u8], &[u8]), WireError> {
@@ -209,20 +288,14 @@ fn parse(digits: &[u8]) -> Result<u64, WireError> {
         .ok_or(WireError::Malformed)
 }
 
-fn parse_times(value: &[u8]) -> Result<(Freshness, Timestamp), WireError> {
+/// As many numbers as wanted, joined by commas.
+fn parse_list<const N: usize>(value: &[u8]) -> Result<[u64; N], WireError> {
     let mut parts = value.split(|&b| b == b',').map(parse);
-    let mut next = || parts.next().unwrap_or(Err(WireError::Malformed));
-    let (born, received) = (Timestamp::from_millis(next()?), Timestamp::from_millis(next()?));
-    let freshness = Freshness {
-        born,
-        lifetime: Duration::from_millis(next()?),
-        stale_while_revalidate: Duration::from_millis(next()?),
-        stale_if_error: Duration::from_millis(next()?),
-    };
-    match parts.next() {
-        None => Ok((freshness, received)),
-        Some(_) => Err(WireError::Malformed),
+    let mut out = [0; N];
+    for number in &mut out {
+        *number = parts.next().unwrap_or(Err(WireError::Malformed))?;
     }
+    if parts.next().is_some() { Err(WireError::Malformed) } else { Ok(out) }
 }
 
 fn unescape(value: &[u8]) -> Result<Vec<u8>, WireError> {
@@ -270,6 +343,7 @@ const _: fn(&[u8]) -> Option<KeyCheck> = unhex;
 
 #[cfg(test)]
 mod tests {
+    use super::super::Family;
     use super::*;
 
     fn head() -> Head {
@@ -280,14 +354,29 @@ mod tests {
                 born: Timestamp::from_millis(1_800_000_000_123),
                 lifetime: Duration::from_secs(30),
                 stale_while_revalidate: Duration::from_secs(60),
-                stale_if_error: Duration::ZERO,
+                ..Freshness::default()
             },
             received: Timestamp::from_millis(1_800_000_000_456),
             shared: true,
             length: Some(1024),
             epoch: 7,
             tags: vec!["product:7".into()],
-            selecting: vec![("accept-language".into(), "it, en;q=0.5".into())],
+            selecting: vec![("accept-language".into(), Some("it, en;q=0.5".into()))],
+            ..Head::default()
+        }
+    }
+
+    /// With every record there is.
+    fn full() -> Head {
+        let plain = head();
+        Head {
+            freshness: Freshness { keep: Duration::from_secs(3600), never_stale: true, ..plain.freshness },
+            selecting: vec![("accept".into(), None), ("accept-language".into(), Some("".into()))],
+            family: Family { id: 1_800_000_000_001, others: vec![1, u32::MAX] },
+            part: Some(Part { first: 0, last: 1023, total: 4096 }),
+            l2_until: Timestamp::from_millis(1_800_000_900_000),
+            declared: Declared { cache_control: true, target: true, weakness: true },
+            ..plain
         }
     }
 
@@ -301,6 +390,18 @@ mod tests {
             "1k24:ababababababababababababs3:200t41:1800000000123,1800000000456,30000,60000,0a0:n4:1024e1:7\
              g9:product:7v15:accept-languagew12:it, en;q=0.5h4:etagi4:\"v1\"h5:x-oddi12:50%25 %FF%0Ah4:etagi0:."
         );
+    }
+
+    /// As above.
+    #[test]
+    fn the_later_records_of_version_1_are_frozen() {
+        assert_eq!(
+            encode(&full(), []),
+            "1k24:ababababababababababababs3:200t41:1800000000123,1800000000456,30000,60000,0a0:n4:1024e1:7\
+             g9:product:7v6:acceptv15:accept-languagew0:f13:1800000000001b7:3600000u13:1800000900000c1:7\
+             d1:1d10:4294967295r0:p11:0,1023,4096."
+        );
+        assert_eq!(decode(encode(&full(), []).as_bytes()).unwrap().0, full());
     }
 
     #[test]
@@ -323,9 +424,20 @@ mod tests {
 
     #[test]
     fn foreign_text_is_an_error_and_unknown_letters_are_skipped() {
-        for text in
-            ["", "2k0:.", "{\"a\":1}", "1.", "1k24:zz", "1k2:ab.", "1s99999999999999:1.", "1h1:a.", "1i1:a.", "\u{0}"]
-        {
+        for text in [
+            "",
+            "2k0:.",
+            "{\"a\":1}",
+            "1.",
+            "1k24:zz",
+            "1k2:ab.",
+            "1s99999999999999:1.",
+            "1h1:a.",
+            "1i1:a.",
+            "1w1:a.",
+            "1p5:3,2,9.",
+            "\u{0}",
+        ] {
             assert!(decode(text.as_bytes()).is_err(), "{text}");
         }
         let text = encode(&head(), []).replacen('1', "1Z3:new", 1);

@@ -1,7 +1,9 @@
 use super::Handled;
 use crate::body::Body;
 use crate::engine::{Cache, Origin};
-use crate::message::{Ask, CONDITIONAL_FIELDS, HeaderFields, Hide, RequestView, Response};
+#[cfg(feature = "worker")]
+use crate::message::Hide;
+use crate::message::{Ask, HeaderFields, RequestView, Response};
 use crate::policy::Policy;
 use crate::semantics::Fields;
 use bytes::Bytes;
@@ -111,9 +113,7 @@ where
     type Error = S::Error;
 
     fn fetch(mut self, ask: Ask) -> impl Future<Output = Result<Response, S::Error>> + Send {
-        if let Ask::Whole { hide } = ask {
-            mask(&mut self.request, hide);
-        }
+        mask(&mut self.request, &ask);
         // RFC 9112 section 3.2.2: the authority of an absolute-form target, which the key holds, replaces Host.
         let authority = self.request.uri().authority().and_then(|a| http::HeaderValue::try_from(a.as_str()).ok());
         if let (Some(authority), Some(host)) = (authority, self.request.headers_mut().get_mut("host")) {
@@ -124,15 +124,20 @@ where
     }
 }
 
-/// Makes the request an unconditional GET for the whole, without what `hide` names. Extensions stay, because routers
-/// keep their matches there; only what Workers knows of the client (`worker::Cf`) goes with the identity.
-fn mask<B>(request: &mut http::Request<B>, hide: Hide) {
-    *request.method_mut() = Method::GET;
-    for name in CONDITIONAL_FIELDS.iter().chain(hide.fields()) {
-        request.headers_mut().remove(*name);
+/// Makes the request what `ask` says. Extensions stay, because routers keep their matches there; only what Workers knows of
+/// the client (`worker::Cf`) goes with the identity.
+fn mask<B>(request: &mut http::Request<B>, ask: &Ask) {
+    if ask.whole {
+        *request.method_mut() = Method::GET;
+    }
+    for name in ask.taken_off() {
+        request.headers_mut().remove(name);
+    }
+    for (name, value) in &ask.set {
+        HeaderFields::set(request.headers_mut(), name, value);
     }
     #[cfg(feature = "worker")]
-    if hide == Hide::Identity {
+    if ask.hide == Hide::Identity {
         request.extensions_mut().remove::<worker::Cf>();
     }
 }
@@ -234,5 +239,9 @@ impl RequestView for View<'_> {
 
     fn query(&self) -> Option<&str> {
         self.parts.uri.query()
+    }
+
+    fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
+        Arc::new(self.parts.headers.clone())
     }
 }

@@ -6,14 +6,16 @@
 //! 2. the app, the schema version in decimal, the environment (empty when there is none)
 //! 3. the scheme, the authority in lower case without the scheme's default port, the path as sent
 //! 4. `?` and the query as the policy keys on it, or nothing when there is none
-//! 5. for each further selector its name and its value
+//!
+//! Variants of one target have keys derived from its own ([`CacheKey::variant`]).
 //!
 //! The first 20 bytes name the entry in every tier, the next 12 are repeated inside it ([`KeyCheck`]). The input is
 //! frozen by a test: a change would empty every deployed cache, or worse.
 
-use crate::entry::KeyCheck;
 use crate::entry::wire::hex;
+use crate::entry::{KeyCheck, Selecting};
 use crate::message::RequestView;
+use crate::semantics::invalidation::{Target, without_default_port};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -100,16 +102,58 @@ impl CacheKey {
     /// The key of `request`.
     #[must_use]
     pub fn of(prefix: &KeyPrefix, query: QueryKey, request: &(impl RequestView + ?Sized)) -> Self {
-        let site = site(request.scheme(), request.authority());
+        Self::of_parts(prefix, query, request.scheme(), request.authority(), request.path(), request.query())
+    }
+
+    /// The key of a request for `target`.
+    #[must_use]
+    pub fn of_target(prefix: &KeyPrefix, query: QueryKey, target: &Target) -> Self {
+        Self::of_parts(prefix, query, &target.scheme, &target.authority, &target.path, target.query.as_deref())
+    }
+
+    fn of_parts(
+        prefix: &KeyPrefix,
+        by: QueryKey,
+        scheme: &str,
+        authority: &str,
+        path: &str,
+        query: Option<&str>,
+    ) -> Self {
+        let site = site(scheme, authority);
         let mut input = KeyInput::new(prefix);
-        input.part(request.scheme().as_bytes());
-        input.part(site.get(request.scheme().len() + 3..).unwrap_or_default().as_bytes());
-        input.part(request.path().as_bytes());
-        match query.apply(request.query()) {
+        input.part(scheme.as_bytes());
+        input.part(site.get(scheme.len() + 3..).unwrap_or_default().as_bytes());
+        input.part(path.as_bytes());
+        match by.apply(query) {
             Some(query) => input.parts(&[b"?", query.as_bytes()]),
             None => input.part(b""),
         }
         Self { prefix: Arc::clone(&prefix.name), site: site.into_boxed_str(), digest: input.finish() }
+    }
+
+    /// The key of the variant with these selecting fields in a family: the SHA-256 of the text `layercake variant 1`, this
+    /// key's digest, the family's number in decimal, and for each field its name and either `=` and its value or nothing, each
+    /// preceded by its length.
+    #[must_use]
+    pub fn variant(&self, family: u64, selecting: &Selecting) -> Self {
+        let mut input = KeyInput(Sha256::new());
+        input.part(b"layercake variant 1");
+        input.part(&self.digest);
+        input.part(family.to_string().as_bytes());
+        for (name, value) in selecting {
+            input.part(name.as_bytes());
+            match value {
+                Some(value) => input.parts(&[b"=", value.as_bytes()]),
+                None => input.part(b""),
+            }
+        }
+        Self { prefix: Arc::clone(&self.prefix), site: self.site.clone(), digest: input.finish() }
+    }
+
+    /// Four bytes of the digest, to tell the few variants of a family apart.
+    #[must_use]
+    pub fn mark(&self) -> u32 {
+        self.digest.iter().take(4).fold(0, |mark, byte| mark << 8 | u32::from(*byte))
     }
 
     #[cfg(test)]
@@ -162,8 +206,7 @@ impl CacheKey {
 /// `scheme://authority` with the authority in lower case and without the scheme's default port (RFC 9110 section
 /// 4.2.3).
 fn site(scheme: &str, authority: &str) -> String {
-    let default_port = if scheme == "https" { ":443" } else { ":80" };
-    let authority = authority.strip_suffix(default_port).unwrap_or(authority);
+    let authority = without_default_port(scheme, authority);
     let mut site = String::with_capacity(scheme.len() + 3 + authority.len());
     site.push_str(scheme);
     site.push_str("://");
@@ -233,6 +276,9 @@ mod tests {
         fn query(&self) -> Option<&str> {
             self.3
         }
+        fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
+            Arc::new(Target("", "", "", None))
+        }
     }
 
     fn prefix(app: &str, version: u32, environment: &str) -> KeyPrefix {
@@ -258,6 +304,31 @@ mod tests {
         let digest: [u8; 32] = Sha256::digest(&input).into();
         assert_eq!((&key.name()[..], &key.check()[..]), (&digest[..20], &digest[20..]));
         assert_eq!(hex(&key.name()), "55fcea0db8332fe7cf2802e5cf47d4542ccf2513");
+    }
+
+    /// As above.
+    #[test]
+    fn the_input_of_variants_is_frozen() {
+        let base = CacheKey::for_tests(7);
+        let selecting = vec![("accept".into(), None), ("accept-language".into(), Some("it".into()))];
+        let variant = base.variant(12, &selecting);
+        let mut input = Vec::new();
+        let parts: [&[u8]; 7] =
+            [b"layercake variant 1", &base.digest, b"12", b"accept", b"", b"accept-language", b"=it"];
+        for part in parts {
+            input.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
+            input.extend(part);
+        }
+        let digest: [u8; 32] = Sha256::digest(&input).into();
+        assert_eq!(variant.digest, digest);
+        assert_eq!(variant.mark().to_be_bytes(), digest[..4]);
+        for (family, other) in [
+            (13, selecting.clone()),
+            (12, vec![("accept".into(), Some("".into())), ("accept-language".into(), Some("it".into()))]),
+            (12, vec![("accept-language".into(), Some("it".into()))]),
+        ] {
+            assert_ne!(base.variant(family, &other).digest, variant.digest, "{family} {other:?}");
+        }
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub use routes::{RouteId, Routes};
 pub use tiers::{Level, Tiers};
 
 use crate::semantics::storage::{Lifetime, StoreRules};
+use crate::semantics::vary::Narrow;
 use std::time::Duration;
 
 /// How the responses of one route are cached.
@@ -25,18 +26,40 @@ use std::time::Duration;
 /// ```
 ///
 /// Whatever a policy says, these are never stored: a response that says `no-store` or `private`, sets a cookie, or
-/// varies on request fields; partial answers (206); and errors whose status the policy gives no lifetime. A request
+/// varies on everything (`Vary: *`); partial answers (206); and errors whose status the policy gives no lifetime. A request
 /// with `Authorization`, or with a cookie that is not on the list of harmless ones, is not answered from the cache
 /// unless the policy is [`anonymous`](Self::anonymous).
+///
+/// Where these policies differ from a cache by the letter ([`rfc9111`](Self::rfc9111)), and why:
+///
+/// | | here | by the letter | why |
+/// | --- | --- | --- | --- |
+/// | `Set-Cookie` in the response | not stored | stored and replayed | a cookie is somebody's |
+/// | request directives (RFC 9111 section 5.2.1) | ignored, but `no-store` stores nothing | obeyed | visitors must not be able to force work |
+/// | `no-cache`, `max-age=0` | not stored | stored, validated at each use | handlers seldom answer 304; each store would be a cost without a gain |
+/// | errors with explicit freshness | not stored | stored | a bug would outlive its mend |
+/// | heuristic lifetimes (4.2.2) | only with [`heuristic_ttl`](Self::heuristic_ttl) | at most a day | silence is no permission |
+/// | 206 | not stored; the handler sees no `Range`, and parts are cut from the whole | stored, combined | every miss can fill |
+/// | the client's conditions | answered from the whole answer | forwarded on a miss | every miss can fill |
+/// | stale answers when the handler fails | only in the stale windows | also without a directive, when the origin cannot be reached (4.2.4) | the owner sets the windows |
+/// | POST answers with `Content-Location` (RFC 9110 section 9.3.3) | not stored | stored for GET | routers answer POST with other things |
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct Policy {
+    pub(crate) terms: Box<Terms>,
+}
+
+/// What a policy says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Terms {
     pub(crate) bypass: bool,
     pub(crate) anonymous: bool,
     pub(crate) methods: Methods,
     pub(crate) tiers: Tiers,
     pub(crate) query: QueryKey,
     pub(crate) browser_ttl: Option<Duration>,
+    pub(crate) strip_targets: bool,
+    pub(crate) narrow: Vec<Narrow>,
     pub(crate) store: StoreRules,
     problem: Option<Problem>,
 }
@@ -59,33 +82,28 @@ pub(crate) struct Methods {
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 impl Policy {
-    const fn with(lifetime: Lifetime) -> Self {
-        Self {
+    fn with(store: StoreRules) -> Self {
+        let terms = Terms {
             bypass: false,
             anonymous: false,
             methods: Methods { get: true, head: true },
             tiers: Tiers::ALL,
             query: QueryKey::Whole,
             browser_ttl: None,
-            store: StoreRules {
-                lifetime,
-                heuristics: false,
-                stale_while_revalidate: None,
-                stale_if_error: None,
-                statuses: Vec::new(),
-                max_body: 32 << 20,
-                to_the_letter: false,
-            },
+            strip_targets: false,
+            narrow: Vec::new(),
+            store,
             problem: None,
-        }
+        };
+        Self { terms: Box::new(terms) }
     }
 
     /// Fresh for `ttl` from receipt, whatever lifetime the handler's fields give. `no-store` and `private` are obeyed
     /// all the same. Zero, and more than ten years, are errors when the table is built.
     pub fn ttl(ttl: Duration) -> Self {
-        let mut policy = Self::with(Lifetime::Owner(ttl));
+        let mut policy = Self::with(StoreRules::new(Lifetime::Owner(ttl)));
         if ttl.is_zero() || ttl > LONGEST {
-            policy.problem = Some(Problem {
+            policy.terms.problem = Some(Problem {
                 field: "ttl",
                 value: format!("{} s", ttl.as_secs()),
                 expected: "more than zero and at most ten years; use Policy::bypass() for a route that is not cached",
@@ -96,32 +114,34 @@ impl Policy {
 
     /// Fresh for as long as the handler's `Cache-Control` (or a targeted field, or `Expires`) says; a response that is
     /// silent is not stored. This is what routes without a policy get.
-    pub const fn from_headers() -> Self {
-        Self::with(Lifetime::Fields(None))
+    pub fn from_headers() -> Self {
+        Self::with(StoreRules::new(Lifetime::Fields(None)))
     }
 
     /// Never answered from the cache, never stored.
-    pub const fn bypass() -> Self {
-        let mut policy = Self::with(Lifetime::Fields(None));
-        policy.bypass = true;
+    pub fn bypass() -> Self {
+        let mut policy = Self::with(StoreRules::new(Lifetime::Fields(None)));
+        policy.terms.bypass = true;
         policy
     }
 
-    /// A shared cache by the letter of RFC 9111, for a reverse proxy: it stores and replays `Set-Cookie` as the RFC
-    /// allows, takes no notice of cookies, obeys the client's `Cache-Control`, uses heuristic lifetimes, and stores errors that have explicit
-    /// freshness. Take it only for an origin that marks personal answers as such.
-    pub const fn rfc9111() -> Self {
-        let mut policy = Self::with(Lifetime::Fields(None));
-        policy.store.heuristics = true;
-        policy.store.to_the_letter = true;
-        policy
+    /// It stores and replays `Set-Cookie`, as RFC 9111 section 7.3 allows, and takes no notice of cookies: take it only for an
+    /// origin that marks personal answers as such, behind a reverse proxy for example.
+    ///
+    /// What a shared cache may do and must do by the letter of RFC 9111, no more and no less: the client's `Cache-Control` is obeyed,
+    /// what has a validator is stored even when it must be validated at each use (in L1 only: such an entry does not earn a
+    /// KV write), lifetimes are heuristic where nothing is said, errors with explicit freshness are stored, parts are stored
+    /// and combined, and when the origin cannot be reached stale answers go out unless something forbids it. Other policies
+    /// differ as the table in [`Policy`] says.
+    pub fn rfc9111() -> Self {
+        Self::with(StoreRules::by_the_letter())
     }
 
     /// How long past freshness the stale answer is served at once while a refresh runs behind it (RFC 5861 section 3).
     /// `must-revalidate` in the response forbids it. Default: what the response says, else none.
     pub fn stale_while_revalidate(mut self, window: Duration) -> Self {
         self.check("stale_while_revalidate", window);
-        self.store.stale_while_revalidate = Some(window);
+        self.terms.store.stale_while_revalidate = Some(window);
         self
     }
 
@@ -129,7 +149,7 @@ impl Policy {
     /// (RFC 5861 section 4). Default: what the response says, else none.
     pub fn stale_if_error(mut self, window: Duration) -> Self {
         self.check("stale_if_error", window);
-        self.store.stale_if_error = Some(window);
+        self.terms.store.stale_if_error = Some(window);
         self
     }
 
@@ -137,16 +157,82 @@ impl Policy {
     /// [`rfc9111`](Self::rfc9111). Default: none, such a response is not stored.
     pub fn default_ttl(mut self, ttl: Duration) -> Self {
         self.check("default_ttl", ttl);
-        if let Lifetime::Fields(default) = &mut self.store.lifetime {
+        if let Lifetime::Fields(default) = &mut self.terms.store.lifetime {
             *default = Some(ttl);
         }
+        self
+    }
+
+    /// How long past freshness an entry with `ETag` or `Last-Modified` is kept to be validated: the origin is then asked
+    /// conditionally, and its 304 saves the body. It costs storage, no writes. Default: 1 h; under
+    /// [`rfc9111`](Self::rfc9111) a day.
+    pub fn keep(mut self, keep: Duration) -> Self {
+        self.check("keep", keep);
+        self.terms.store.keep = keep;
+        self
+    }
+
+    /// Gives a response that says nothing of its lifetime a tenth of the time since its `Last-Modified`, at most `longest`
+    /// (RFC 9111 section 4.2.2). Zero turns it off. Default: off; under [`rfc9111`](Self::rfc9111) a day.
+    pub fn heuristic_ttl(mut self, longest: Duration) -> Self {
+        self.check("heuristic_ttl", longest);
+        self.terms.store.heuristics = Some(longest).filter(|longest| !longest.is_zero());
+        self
+    }
+
+    /// How many variants of one target are stored where answers vary on request fields (RFC 9111 section 4.1); those that
+    /// come later are served and not stored. They are counted per data centre, in the tiers nearer than L2 (without any of those
+    /// only the first is stored), and anew when the first variant has left the cache. With 0 nothing that varies is stored. Default: 16.
+    pub fn max_variants(mut self, most: usize) -> Self {
+        self.terms.store.max_variants = most;
+        self
+    }
+
+    /// Narrows `Accept-Language` down to one of `tags`, by the client's weights; the first stands in when it wants none of
+    /// them. The handler sees the chosen tag in place of what the client sent, so that its answer cannot depend on more.
+    /// Without any tag an error when the table is built. Default: the field as sent.
+    pub fn languages(self, tags: &[&str]) -> Self {
+        self.narrow("languages", tags, Narrow::Language)
+    }
+
+    /// Narrows `Accept-Encoding` down to the first of `codings` that the client accepts, else `identity`. The handler sees
+    /// only that one. Without any coding an error when the table is built. Default: the field as sent.
+    pub fn encodings(self, codings: &[&str]) -> Self {
+        self.narrow("encodings", codings, Narrow::Encoding)
+    }
+
+    fn narrow(mut self, field: &'static str, choices: &[&str], by: fn(Vec<Box<str>>) -> Narrow) -> Self {
+        let plain =
+            |c: &&str| !c.is_empty() && c.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        if choices.is_empty() || !choices.iter().all(plain) {
+            let expected = "one name at least, each of letters, digits and \"-\"";
+            self.terms.problem = Some(Problem { field, value: choices.join(", "), expected });
+        }
+        let narrow = by(choices.iter().map(|choice| (*choice).into()).collect());
+        self.terms.narrow.retain(|other| other.field() != narrow.field());
+        self.terms.narrow.push(narrow);
+        self
+    }
+
+    /// The targeted fields obeyed before `Cache-Control`, in order (RFC 9213): the first that is a valid structured
+    /// dictionary replaces `Cache-Control` and `Expires` altogether. Default: `Cloudflare-CDN-Cache-Control`, then
+    /// `CDN-Cache-Control`.
+    pub fn targets(mut self, names: &[&str]) -> Self {
+        self.terms.store.targets = names.iter().map(|name| name.to_ascii_lowercase().into()).collect();
+        self
+    }
+
+    /// Takes the targeted fields off what goes out, for when no cache further downstream shall see them. Default: they
+    /// are passed on (RFC 9213 section 2.1).
+    pub fn strip_targets(mut self) -> Self {
+        self.terms.strip_targets = true;
         self
     }
 
     /// The same answer for everybody, logged in or not. The handler sees no `Cookie`, no `Authorization` and no
     /// `request.cf`, so that its answer cannot depend on them. Default: off.
     pub fn anonymous(mut self) -> Self {
-        self.anonymous = true;
+        self.terms.anonymous = true;
         self
     }
 
@@ -154,22 +240,22 @@ impl Policy {
     pub fn status(mut self, status: u16, ttl: Duration) -> Self {
         self.check("status", ttl);
         if !(200..=599).contains(&status) || matches!(status, 206 | 304) {
-            self.problem = Some(Problem {
+            self.terms.problem = Some(Problem {
                 field: "status",
                 value: status.to_string(),
                 expected: "a final status from 200 to 599 other than 206 and 304",
             });
         }
-        self.store.statuses.push((status, ttl));
+        self.terms.store.statuses.push((status, ttl));
         self
     }
 
     /// Which methods are answered from the cache; any but GET and HEAD is an error when the table is built.
     /// Default: GET and HEAD.
     pub fn methods(mut self, methods: &[&str]) -> Self {
-        self.methods = Methods { get: methods.contains(&"GET"), head: methods.contains(&"HEAD") };
+        self.terms.methods = Methods { get: methods.contains(&"GET"), head: methods.contains(&"HEAD") };
         if let Some(other) = methods.iter().find(|m| !matches!(**m, "GET" | "HEAD")) {
-            self.problem = Some(Problem {
+            self.terms.problem = Some(Problem {
                 field: "methods",
                 value: (*other).to_owned(),
                 expected: "GET or HEAD: no other is cached",
@@ -181,21 +267,22 @@ impl Policy {
     /// The largest body stored, in bytes. Default: 32 MiB.
     pub fn max_body(mut self, bytes: u64) -> Self {
         if bytes == 0 {
-            self.problem = Some(Problem { field: "max_body", value: "0".to_owned(), expected: "at least 1 byte" });
+            self.terms.problem =
+                Some(Problem { field: "max_body", value: "0".to_owned(), expected: "at least 1 byte" });
         }
-        self.store.max_body = bytes;
+        self.terms.store.max_body = bytes;
         self
     }
 
     /// Which tiers hold the route's answers. Default: all.
     pub fn tiers(mut self, tiers: Tiers) -> Self {
-        self.tiers = tiers;
+        self.terms.tiers = tiers;
         self
     }
 
     /// How the query enters the key. Default: [`QueryKey::Whole`].
     pub fn query(mut self, query: QueryKey) -> Self {
-        self.query = query;
+        self.terms.query = query;
         self
     }
 
@@ -203,25 +290,25 @@ impl Policy {
     /// (`public, max-age=0, must-revalidate`): they ask each time and get a 304 where nothing changed.
     pub fn browser_ttl(mut self, ttl: Duration) -> Self {
         self.check("browser_ttl", ttl);
-        self.browser_ttl = Some(ttl);
+        self.terms.browser_ttl = Some(ttl);
         self
     }
 
     fn check(&mut self, field: &'static str, duration: Duration) {
         if duration > LONGEST {
             let value = format!("{} s", duration.as_secs());
-            self.problem = Some(Problem { field, value, expected: "at most ten years" });
+            self.terms.problem = Some(Problem { field, value, expected: "at most ten years" });
         }
     }
 
     /// What is wrong with it, if anything.
     pub(crate) const fn problem(&self) -> Option<&Problem> {
-        self.problem.as_ref()
+        self.terms.problem.as_ref()
     }
 
     /// The `Cache-Control` of a stored answer whose handler was silent.
     pub(crate) fn browser_cache_control(&self) -> String {
-        match self.browser_ttl {
+        match self.terms.browser_ttl {
             None => "public, max-age=0, must-revalidate".to_owned(),
             Some(ttl) => format!("public, max-age={}", ttl.as_secs()),
         }

@@ -1,6 +1,7 @@
 //! HTTP-date (RFC 9110 section 5.6.7): the three forms a recipient has to accept, and nothing lenient.
 
 use super::freshness::Timestamp;
+use std::time::Duration;
 
 /// Parses IMF-fixdate, the RFC 850 form or the asctime form.
 ///
@@ -17,6 +18,8 @@ use super::freshness::Timestamp;
 pub fn parse(text: &[u8], received: Timestamp) -> Option<Timestamp> {
     imf_fixdate(text).or_else(|| rfc850(text, received)).or_else(|| asctime(text))
 }
+
+const FIFTY_YEARS: Duration = Duration::from_secs(50 * 31_556_952);
 
 const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const MONTHS: [&[u8]; 12] =
@@ -59,7 +62,8 @@ fn rfc850(text: &[u8], received: Timestamp) -> Option<Timestamp> {
     p.end()?;
     let this_year = 1970 + u32::try_from(received.as_secs() / 31_556_952).unwrap_or(0).min(8029);
     let mut year = this_year - this_year % 100 + short;
-    if year > this_year + 50 {
+    let ahead = |time: Timestamp| time.since(received) > FIFTY_YEARS;
+    if year > this_year + 50 || timestamp(year, month, day, seconds).is_some_and(ahead) {
         year -= 100;
     }
     timestamp(year, month, day, seconds)
@@ -80,6 +84,50 @@ fn asctime(text: &[u8]) -> Option<Timestamp> {
     p.end()?;
     timestamp(year, month, day, seconds)
 }
+
+/// Writes an IMF-fixdate, to the second. A time after the year 9999 is written as its last second.
+///
+/// ```
+/// use layercake::semantics::{date, freshness::Timestamp};
+/// assert_eq!(date::format(Timestamp::from_secs(784_111_777)), "Sun, 06 Nov 1994 08:49:37 GMT");
+/// ```
+#[must_use]
+pub fn format(time: Timestamp) -> String {
+    let time = time.as_secs().min(LAST_SECOND);
+    let seconds = u32::try_from(time % 86_400).unwrap_or(0);
+    let days = u32::try_from(time / 86_400).unwrap_or(0);
+    // Years that begin in March have their leap day at the end; 400 of them have 146,097 days.
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 2 } else { month - 10 };
+    let year = era * 400 + year_of_era + u32::from(month < 2);
+    let name = |names: &'static [u8]| names.get(..3).unwrap_or_default();
+    let mut out = Vec::with_capacity(29);
+    let number = |out: &mut Vec<u8>, value: u32, digits: u32| {
+        out.extend((0..digits).rev().map(|place| b'0' + u8::try_from(value / 10u32.pow(place) % 10).unwrap_or(0)));
+    };
+    // 1970-01-01 was a Thursday.
+    out.extend(name(DAYS[((days + 3) % 7) as usize].as_bytes()));
+    out.extend(b", ");
+    number(&mut out, day, 2);
+    out.push(b' ');
+    out.extend(MONTHS[month as usize % 12]);
+    out.push(b' ');
+    number(&mut out, year, 4);
+    for (mark, value) in [(b' ', seconds / 3600), (b':', seconds / 60 % 60), (b':', seconds % 60)] {
+        out.push(mark);
+        number(&mut out, value, 2);
+    }
+    out.extend(b" GMT");
+    String::from_utf8(out).unwrap_or_default()
+}
+
+/// 9999-12-31 23:59:59.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 struct Parser<'a>(&'a [u8]);
 
@@ -171,6 +219,18 @@ mod tests {
         ] {
             assert_eq!(parse(text.as_bytes(), NOW), Some(Timestamp::from_secs(secs)), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_written_reads_the_same() {
+        let last = u32::try_from(LAST_SECOND / 86_400).unwrap();
+        for day in (0..=last).step_by(31).chain([58, 59, 60, 789, 11_016, 47_540, 47_541, last]) {
+            let time = Timestamp::from_secs(u64::from(day) * 86_400 + u64::from(day) % 86_400);
+            assert_eq!(parse(format(time).as_bytes(), NOW), Some(time), "{}", format(time));
+        }
+        assert_eq!(format(Timestamp::from_secs(0)), "Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(format(Timestamp::from_secs(1_709_208_000)), "Thu, 29 Feb 2024 12:00:00 GMT");
+        assert!(format(Timestamp::from_millis(u64::MAX)).starts_with("Fri, 31 Dec 9999"));
     }
 
     #[test]

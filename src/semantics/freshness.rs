@@ -1,7 +1,7 @@
 //! Age, lifetime and stale windows (RFC 9111 section 4.2, RFC 5861).
 
 use super::cache_control::CacheControl;
-use super::{Fields, date, list_members};
+use super::{Fields, date, date_of, list_members};
 use std::time::Duration;
 
 /// Milliseconds since 1970-01-01 UTC, as the host's clock says.
@@ -54,14 +54,15 @@ impl Timestamp {
 
 /// Whole milliseconds, saturating.
 pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+    duration.as_secs().saturating_mul(1000).saturating_add(u64::from(duration.subsec_millis()))
 }
 
 /// When a stored response was born and for how long it may be used.
 ///
 /// The time axis of an entry: fresh for `lifetime`, then usable stale in two windows that both begin when
-/// freshness ends. [`retention`](Self::retention) is how long a tier has to keep it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// freshness ends, then kept for a while to be validated only. [`retention`](Self::retention) is how long a tier has to
+/// keep it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Freshness {
     /// When the origin generated the response: the time of receipt less its age at that moment.
     pub born: Timestamp,
@@ -71,6 +72,10 @@ pub struct Freshness {
     pub stale_while_revalidate: Duration,
     /// RFC 5861 section 4: how long past freshness it may be served instead of an error.
     pub stale_if_error: Duration,
+    /// How long past freshness it is kept to be validated (RFC 9111 section 4.3); zero where nothing could validate it.
+    pub keep: Duration,
+    /// The response forbids using it stale, whoever asks (RFC 9111 section 4.2.4).
+    pub never_stale: bool,
 }
 
 impl Freshness {
@@ -115,10 +120,30 @@ impl Freshness {
         self.is_fresh(now) || self.staleness(now) < self.stale_if_error
     }
 
-    /// How long a tier has to keep it, counted from `born`: freshness and the longer stale window.
+    /// Whether it may answer while the origin cannot be reached at all, without any directive that says so (RFC 9111
+    /// section 4.2.4).
+    #[must_use]
+    pub fn may_serve_disconnected(&self, now: Timestamp) -> bool {
+        self.is_fresh(now) || !(self.never_stale || self.retention_left(now).is_zero())
+    }
+
+    /// How long it can be of use without being validated first, counted from `born`: freshness and the longer stale
+    /// window.
+    #[must_use]
+    pub fn usable(&self) -> Duration {
+        self.lifetime.saturating_add(self.stale_while_revalidate.max(self.stale_if_error))
+    }
+
+    /// What is left of that at `now`.
+    #[must_use]
+    pub fn usable_left(&self, now: Timestamp) -> Duration {
+        self.usable().saturating_sub(self.age(now))
+    }
+
+    /// How long a tier has to keep it, counted from `born`: freshness and the longest window.
     #[must_use]
     pub fn retention(&self) -> Duration {
-        self.lifetime.saturating_add(self.stale_while_revalidate.max(self.stale_if_error))
+        self.usable().max(self.lifetime.saturating_add(self.keep))
     }
 
     /// What is left of the retention at `now`.
@@ -129,20 +154,15 @@ impl Freshness {
 }
 
 /// `corrected_initial_age` (RFC 9111 section 4.2.3): the larger of what the `Date` field and the `Age` field
-/// imply, the latter with the time the request took added.
+/// imply, the latter, zero when missing, with the time the request took added.
 #[must_use]
 pub fn initial_age(fields: &(impl Fields + ?Sized), request_time: Timestamp, response_time: Timestamp) -> Duration {
-    let apparent = fields
-        .field("date")
-        .and_then(|v| date::parse(v.trim_ascii(), response_time))
-        .map_or(Duration::ZERO, |date| response_time.since(date));
+    let apparent = date_of(fields, "date", response_time).map_or(Duration::ZERO, |date| response_time.since(date));
     // A response made within this very second has an apparent age below one second by truncation only.
     let apparent = if apparent < Duration::from_secs(1) { Duration::ZERO } else { apparent };
-    let corrected = fields
-        .field("age")
-        .and_then(|v| age_value(&v))
-        .map_or(Duration::ZERO, |age| age.saturating_add(response_time.since(request_time)));
-    apparent.max(corrected)
+    // A missing or unreadable Age counts as zero; the time the request took counts all the same.
+    let age = fields.field("age").and_then(|v| age_value(&v)).unwrap_or(Duration::ZERO);
+    apparent.max(age.saturating_add(response_time.since(request_time)))
 }
 
 /// RFC 9111 section 5.1: the first member of a list counts; anything but digits is ignored.
@@ -175,21 +195,26 @@ pub fn explicit_lifetime(
     let Some(expires) = date::parse(expires.trim_ascii(), response_time) else {
         return Some(Duration::ZERO);
     };
-    let date = fields.field("date").and_then(|v| date::parse(v.trim_ascii(), response_time)).unwrap_or(response_time);
+    let date = date_of(fields, "date", response_time).unwrap_or(response_time);
     Some(expires.since(date))
 }
 
-/// A heuristic lifetime (RFC 9111 section 4.2.2): a tenth of the time since `Last-Modified`, at most a day.
+/// A heuristic lifetime (RFC 9111 section 4.2.2): a tenth of the time since `Last-Modified`, at most `cap`.
 #[must_use]
-pub fn heuristic_lifetime(fields: &(impl Fields + ?Sized), response_time: Timestamp) -> Option<Duration> {
-    let modified = date::parse(fields.field("last-modified")?.trim_ascii(), response_time)?;
-    let date = fields.field("date").and_then(|v| date::parse(v.trim_ascii(), response_time)).unwrap_or(response_time);
-    Some((date.since(modified) / 10).min(Duration::from_secs(86_400)))
+pub fn heuristic_lifetime(
+    fields: &(impl Fields + ?Sized),
+    response_time: Timestamp,
+    cap: Duration,
+) -> Option<Duration> {
+    let modified = date_of(fields, "last-modified", response_time)?;
+    let date = date_of(fields, "date", response_time).unwrap_or(response_time);
+    Some((date.since(modified) / 10).min(cap))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::semantics::cache_control::TARGETS;
 
     fn at(secs: u64) -> Timestamp {
         Timestamp::from_secs(1_000_000 + secs)
@@ -201,6 +226,7 @@ mod tests {
             lifetime: Duration::from_secs(30),
             stale_while_revalidate: Duration::from_secs(60),
             stale_if_error: Duration::from_secs(300),
+            ..Freshness::default()
         }
     }
 
@@ -216,6 +242,11 @@ mod tests {
         assert_eq!(f.ttl(at(35)), -5);
         assert_eq!(f.retention(), Duration::from_secs(330));
         assert_eq!(f.retention_left(at(400)), Duration::ZERO);
+        let kept = Freshness { keep: Duration::from_secs(1000), ..f };
+        assert_eq!((kept.usable(), kept.retention()), (f.retention(), Duration::from_secs(1030)));
+        assert!(kept.may_serve_disconnected(at(1029)) && !kept.may_serve_disconnected(at(1030)));
+        let strict = Freshness { never_stale: true, ..kept };
+        assert!(strict.may_serve_disconnected(at(29)) && !strict.may_serve_disconnected(at(30)));
     }
 
     #[test]
@@ -229,10 +260,11 @@ mod tests {
         for (fields, age) in [
             (&[("age", "7")][..], 9),
             (&[("age", "7, 100")][..], 9),
-            (&[("age", "-7")][..], 0),
-            (&[("age", "7.5")][..], 0),
+            (&[("age", "-7")][..], 2),
+            (&[("age", "7.5")][..], 2),
             (&[("date", "Sun, 06 Nov 1994 08:49:27 GMT"), ("age", "3")][..], 10),
-            (&[("date", "garbage")][..], 0),
+            (&[("date", "garbage")][..], 2),
+            (&[][..], 2),
         ] {
             let got = initial_age(fields, now.minus(Duration::from_secs(2)), now);
             assert_eq!(got, Duration::from_secs(age), "{fields:?}");
@@ -252,8 +284,8 @@ mod tests {
             (&[("cdn-cache-control", "public"), ("expires", "Sun, 06 Nov 1994 09:49:37 GMT")][..], None),
             (&[][..], None),
         ] {
-            let (cc, targeted) = CacheControl::of_response(fields);
-            let got = explicit_lifetime(&cc, targeted, fields, now);
+            let found = CacheControl::of_response(fields, &TARGETS);
+            let got = explicit_lifetime(&found.directives, found.targeted, fields, now);
             assert_eq!(got, expected.map(Duration::from_secs), "{fields:?}");
         }
     }

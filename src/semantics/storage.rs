@@ -1,8 +1,11 @@
 //! May this response be stored, and for how long? (RFC 9111 section 3, and the safety rules on top.)
 
-use super::cache_control::CacheControl;
+use super::Fields;
+use super::cache_control::{CacheControl, Governing, TARGETS};
 use super::freshness::{Freshness, Timestamp, explicit_lifetime, heuristic_lifetime, initial_age};
-use super::{Fields, list_members};
+use super::range::Part;
+use super::validation::Validators;
+use super::vary::Varies;
 use std::time::Duration;
 
 /// Why a response is not stored.
@@ -10,18 +13,23 @@ use std::time::Duration;
 pub enum NotStored {
     /// The request's method was not GET (RFC 9111 section 3, narrowed: the answer to a HEAD has no body to store).
     Method,
-    /// A status that is never stored as a whole answer (1xx, 206, 304), or one the policy gives no lifetime.
+    /// A status that is never stored (1xx, 304, 206 where parts are not kept), or one the policy gives no lifetime.
     Status,
+    /// `must-understand` beside a status that this cache does not know (5.2.2.3).
+    NotUnderstood,
     /// `no-store` in the request or the response (5.2.1.5, 5.2.2.5).
     NoStore,
     /// `private` in the response (5.2.2.7).
     Private,
-    /// `no-cache` in the response (5.2.2.4): every use would have to be validated.
+    /// `no-cache` in the response (5.2.2.4): every use would have to be validated, and nothing could validate it, or the
+    /// policy does not store for that.
     NoCache,
     /// The response sets a cookie.
     SetCookie,
-    /// The response varies: on fields named by `Vary`, or on `Origin` because it allows just one origin.
+    /// The response varies on everything (`Vary: *`), or on anything where the policy keeps no variants (4.1).
     Vary,
+    /// As many variants are stored as the policy keeps.
+    Variants,
     /// The request carried `Authorization` and the response does not say that it may be shared (3.5).
     Authorization,
     /// Nothing says how long the response is good for.
@@ -32,6 +40,8 @@ pub enum NotStored {
     TooLarge,
     /// The body is not of the length announced.
     Incomplete,
+    /// The target was changed while the answer was on its way (4.4).
+    Invalidated,
 }
 
 impl NotStored {
@@ -41,16 +51,19 @@ impl NotStored {
         match self {
             Self::Method => "not-stored-method",
             Self::Status => "not-stored-status",
+            Self::NotUnderstood => "must-understand",
             Self::NoStore => "no-store",
             Self::Private => "private",
             Self::NoCache => "no-cache",
             Self::SetCookie => "set-cookie",
             Self::Vary => "vary",
+            Self::Variants => "variants",
             Self::Authorization => "authorization",
             Self::NoLifetime => "no-lifetime",
             Self::Expired => "expired",
             Self::TooLarge => "too-large",
             Self::Incomplete => "incomplete",
+            Self::Invalidated => "invalidated",
         }
     }
 
@@ -75,18 +88,51 @@ pub enum Lifetime {
 pub struct StoreRules {
     /// Where the lifetime comes from.
     pub lifetime: Lifetime,
-    /// Whether heuristic lifetimes are used where nothing explicit is said (4.2.2).
-    pub heuristics: bool,
+    /// The longest heuristic lifetime, where nothing explicit is said (4.2.2); `None` for no heuristics.
+    pub heuristics: Option<Duration>,
     /// The owner's stale-while-revalidate window; `None` leaves it to the response.
     pub stale_while_revalidate: Option<Duration>,
     /// The owner's stale-if-error window; `None` leaves it to the response.
     pub stale_if_error: Option<Duration>,
+    /// How long past freshness an entry with a validator is kept to be validated.
+    pub keep: Duration,
     /// Lifetimes by status, before anything else that gives one.
     pub statuses: Vec<(u16, Duration)>,
     /// The largest body stored, in bytes.
     pub max_body: u64,
-    /// RFC 9111 to the letter: `Set-Cookie` is no obstacle, and errors with explicit freshness are stored.
+    /// How many variants of one target are kept (4.1); 0 for none.
+    pub max_variants: usize,
+    /// The targeted fields obeyed before `Cache-Control`, in order (RFC 9213).
+    pub targets: Vec<Box<str>>,
+    /// RFC 9111 to the letter: `Set-Cookie` is no obstacle; errors with explicit freshness, parts, and what has to be
+    /// validated at each use are stored.
     pub to_the_letter: bool,
+}
+
+impl StoreRules {
+    /// The rules of a policy whose owner has said no more than where lifetimes come from.
+    #[must_use]
+    pub fn new(lifetime: Lifetime) -> Self {
+        Self {
+            lifetime,
+            heuristics: None,
+            stale_while_revalidate: None,
+            stale_if_error: None,
+            keep: Duration::from_secs(3600),
+            statuses: Vec::new(),
+            max_body: 32 << 20,
+            max_variants: 16,
+            targets: TARGETS.map(Into::into).to_vec(),
+            to_the_letter: false,
+        }
+    }
+
+    /// Those of a shared cache by the letter of RFC 9111.
+    #[must_use]
+    pub fn by_the_letter() -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self { heuristics: Some(DAY), keep: DAY, to_the_letter: true, ..Self::new(Lifetime::Fields(None)) }
+    }
 }
 
 /// What storing needs to know of the request.
@@ -102,6 +148,21 @@ pub struct RequestFacts {
     pub request_time: Timestamp,
 }
 
+/// A response that may be stored, and as what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Storable {
+    /// When it was born and how long it is good for.
+    pub freshness: Freshness,
+    /// Whether it says that it may answer requests with `Authorization` (3.5).
+    pub shared: bool,
+    /// The request fields it varies on (4.1).
+    pub varies: Vec<Box<str>>,
+    /// The fields that are not stored with it (5.2.2.4, 5.2.2.7).
+    pub withheld: Vec<Box<str>>,
+    /// The part it is, of a 206 (3.3).
+    pub part: Option<Part>,
+}
+
 /// May this response be stored?
 ///
 /// # Errors
@@ -114,59 +175,95 @@ pub fn storable(
     fields: &(impl Fields + ?Sized),
     body_length: Option<u64>,
     response_time: Timestamp,
-) -> Result<Freshness, NotStored> {
+) -> Result<Storable, NotStored> {
     // 3: the method is understood; a stored GET also serves HEAD, never the other way round.
     if !request.get {
         return Err(NotStored::Method);
     }
-    // 3: the status is final; 206 and 304 are not whole answers.
-    if !(200..=599).contains(&status) || matches!(status, 206 | 304) {
+    // 3: the status is final, and 304 is no answer of its own. 3.3: a 206 is one part.
+    let part = match status {
+        206 if rules.to_the_letter => fields.field("content-range").and_then(|value| Part::of_content_range(&value)),
+        _ => None,
+    };
+    if !(200..=599).contains(&status) || status == 304 || (status == 206 && part.is_none()) {
         return Err(NotStored::Status);
     }
-    let (cc, targeted) = CacheControl::of_response(fields);
+    let Governing { directives: cc, targeted, forbidden } = CacheControl::of_response(fields, &rules.targets);
+    // 3, 5.2.2.3: must-understand stands above no-store for who understands the status.
+    if cc.must_understand && !is_understood(status) {
+        return Err(NotStored::NotUnderstood);
+    }
     // 5.2.1.5, 5.2.2.5
-    if request.no_store || cc.no_store {
+    if request.no_store || (cc.no_store && !cc.must_understand) {
         return Err(NotStored::NoStore);
     }
     // 5.2.2.7: this is a shared cache.
-    if cc.private {
+    if cc.private || (forbidden && !rules.to_the_letter) {
         return Err(NotStored::Private);
     }
-    if fields.has("set-cookie") && !rules.to_the_letter {
+    if !rules.to_the_letter && fields.has("set-cookie") {
         return Err(NotStored::SetCookie);
     }
-    // 4.1: what varies is stored only where variants are kept apart.
-    if fields.has("vary") || allows_one_origin(fields) {
-        return Err(NotStored::Vary);
-    }
     // 3.5
-    if request.authorization && !is_shared(&cc) {
+    let shared = is_shared(&cc);
+    if request.authorization && !shared {
         return Err(NotStored::Authorization);
     }
-    if cc.no_cache {
-        return Err(NotStored::NoCache);
-    }
+    // 4.1
+    let varies = match Varies::of(fields) {
+        Varies::On(names) if names.is_empty() || rules.max_variants > 0 => names,
+        _ => return Err(NotStored::Vary),
+    };
     if body_length.is_some_and(|length| length > rules.max_body) {
         return Err(NotStored::TooLarge);
     }
+    let has_validator = !Validators::of(fields).is_empty();
+    // 5.2.2.4: never used without validation.
+    if cc.no_cache && !(rules.to_the_letter && has_validator) {
+        return Err(NotStored::NoCache);
+    }
     let age = initial_age(fields, request.request_time, response_time);
-    let lifetime = lifetime(rules, status, &cc, targeted, fields, response_time, age)?;
+    let lifetime = match lifetime(rules, status, &cc, targeted, fields, response_time, age) {
+        Ok(_) if cc.no_cache => Duration::ZERO,
+        Err(NotStored::NoLifetime) if rules.to_the_letter && has_validator && may_be_reused(status, &cc) => {
+            Duration::ZERO
+        }
+        other => other?,
+    };
+    let born = response_time.minus(age);
+    // An age that reaches back before the epoch is taken off the lifetime instead.
+    let lifetime = lifetime.saturating_sub(age.saturating_sub(response_time.since(born)));
+    // What nothing validates may still be of use, stale, when the origin cannot be reached (4.2.4).
+    let never_stale = cc.forbids_stale() || cc.s_maxage.is_some();
     let freshness = Freshness {
-        born: response_time.minus(age),
+        born,
         lifetime,
         stale_while_revalidate: window(rules.stale_while_revalidate, cc.stale_while_revalidate, &cc),
         stale_if_error: window(rules.stale_if_error, cc.stale_if_error, &cc),
+        keep: if has_validator || (rules.to_the_letter && !never_stale) { rules.keep } else { Duration::ZERO },
+        never_stale,
     };
-    if freshness.retention_left(response_time).is_zero() {
+    // To store what is of use only once it is validated is the letter's way; elsewhere handlers rarely answer 304.
+    let left = if rules.to_the_letter && has_validator {
+        freshness.retention_left(response_time)
+    } else {
+        freshness.usable_left(response_time)
+    };
+    if left.is_zero() {
         return Err(if lifetime.is_zero() { NotStored::NoLifetime } else { NotStored::Expired });
     }
-    Ok(freshness)
+    Ok(Storable { freshness, shared, varies, withheld: cc.withheld, part })
 }
 
 /// 3.5: the response itself says that an answer to a request with `Authorization` may be shared.
 #[must_use]
 pub fn is_shared(cc: &CacheControl) -> bool {
     cc.public || cc.must_revalidate || cc.s_maxage.is_some()
+}
+
+/// 3: what may be stored without explicit freshness.
+fn may_be_reused(status: u16, cc: &CacheControl) -> bool {
+    cc.public || heuristically_cacheable(status)
 }
 
 fn lifetime(
@@ -197,24 +294,29 @@ fn lifetime(
         return Ok(default.saturating_add(age));
     }
     // 4.2.2: heuristics only for the statuses defined so, or with `public`.
-    if rules.heuristics
-        && (heuristically_cacheable(status) || cc.public)
-        && let Some(lifetime) = heuristic_lifetime(fields, response_time)
+    if let Some(cap) = rules.heuristics
+        && may_be_reused(status, cc)
+        && let Some(lifetime) = heuristic_lifetime(fields, response_time, cap)
     {
         return Ok(lifetime);
     }
     Err(NotStored::NoLifetime)
 }
 
-/// RFC 9110 section 15.1.
-fn heuristically_cacheable(status: u16) -> bool {
-    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+/// The final statuses of RFC 9110 section 15, 304 excepted: none asks more of a cache than RFC 9111 says.
+fn is_understood(status: u16) -> bool {
+    matches!(status, 200..=206 | 300..=303 | 305 | 307 | 308 | 400..=417 | 421 | 422 | 426 | 500..=505)
 }
 
-/// A stale window: the owner's, else the response's own. `must-revalidate` and `proxy-revalidate` forbid both
+/// RFC 9110 section 15.1.
+fn heuristically_cacheable(status: u16) -> bool {
+    matches!(status, 200 | 203 | 204 | 206 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+}
+
+/// A stale window: the owner's, else the response's own. `must-revalidate`, `proxy-revalidate` and `no-cache` forbid both
 /// (RFC 9111 section 4.2.4); `s-maxage` forbids only the response's own (5.2.2.10).
 fn window(owner: Option<Duration>, own: Option<u32>, cc: &CacheControl) -> Duration {
-    if cc.must_revalidate || cc.proxy_revalidate {
+    if cc.forbids_stale() {
         return Duration::ZERO;
     }
     match owner {
@@ -222,11 +324,6 @@ fn window(owner: Option<Duration>, own: Option<u32>, cc: &CacheControl) -> Durat
         None if cc.s_maxage.is_some() => Duration::ZERO,
         None => Duration::from_secs(u64::from(own.unwrap_or(0))),
     }
-}
-
-/// `Access-Control-Allow-Origin` with one origin in it means that the answer depends on `Origin`, said or not.
-fn allows_one_origin(fields: &(impl Fields + ?Sized)) -> bool {
-    fields.field("access-control-allow-origin").is_some_and(|value| list_members(&value).any(|origin| origin != b"*"))
 }
 
 #[cfg(test)]
@@ -238,13 +335,10 @@ mod tests {
 
     fn owner(secs: u64) -> StoreRules {
         StoreRules {
-            lifetime: Lifetime::Owner(Duration::from_secs(secs)),
-            heuristics: false,
-            stale_while_revalidate: None,
-            stale_if_error: None,
             statuses: vec![(404, Duration::from_secs(5))],
             max_body: 1000,
-            to_the_letter: false,
+            max_variants: 8,
+            ..StoreRules::new(Lifetime::Owner(Duration::from_secs(secs)))
         }
     }
 
@@ -253,8 +347,10 @@ mod tests {
     }
 
     fn letter() -> StoreRules {
-        StoreRules { to_the_letter: true, heuristics: true, ..from_fields() }
+        StoreRules { to_the_letter: true, heuristics: Some(Duration::from_secs(86_400)), ..from_fields() }
     }
+
+    const OLD: &str = "Sun, 06 Nov 1994 08:49:27 GMT";
 
     type Case<'a> = (StoreRules, RequestFacts, u16, &'a [(&'a str, &'a str)], Result<u64, NotStored>);
 
@@ -272,9 +368,11 @@ mod tests {
             (owner(30), GET, 200, &[("cache-control", "no-cache")], Err(NotStored::NoCache)),
             (owner(30), GET, 200, &[("set-cookie", "a=b")], Err(NotStored::SetCookie)),
             (letter(), GET, 200, &[("set-cookie", "a=b"), ("cache-control", "max-age=9")], Ok(9)),
-            (owner(30), GET, 200, &[("vary", "accept")], Err(NotStored::Vary)),
-            (owner(30), GET, 200, &[("access-control-allow-origin", "https://a.example")], Err(NotStored::Vary)),
-            (owner(30), GET, 200, &[("access-control-allow-origin", "*")], Ok(30)),
+            (owner(30), GET, 200, &[("vary", "accept")], Ok(30)),
+            (owner(30), GET, 200, &[("vary", "*")], Err(NotStored::Vary)),
+            (owner(30), GET, 200, &[("vary", "accept, *")], Err(NotStored::Vary)),
+            (StoreRules { max_variants: 0, ..owner(30) }, GET, 200, &[("vary", "accept")], Err(NotStored::Vary)),
+            (StoreRules { max_variants: 0, ..owner(30) }, GET, 200, &[], Ok(30)),
             (owner(30), auth, 200, &[], Err(NotStored::Authorization)),
             (owner(30), auth, 200, &[("cache-control", "public")], Ok(30)),
             (owner(30), auth, 200, &[("cache-control", "s-maxage=5")], Ok(30)),
@@ -301,9 +399,43 @@ mod tests {
                 Err(NotStored::NoLifetime),
             ),
             (letter(), GET, 200, &[("last-modified", "Sun, 06 Nov 1994 08:49:27 GMT")], Ok(1)),
+            (letter(), GET, 403, &[("last-modified", "Sun, 06 Nov 1994 08:49:27 GMT")], Err(NotStored::NoLifetime)),
+            (letter(), GET, 403, &[("last-modified", OLD), ("cache-control", "public")], Ok(1)),
+            (letter(), GET, 418, &[("cache-control", "max-age=9")], Ok(9)),
+            (letter(), GET, 206, &[("cache-control", "max-age=9")], Err(NotStored::Status)),
+            (letter(), GET, 206, &[("cache-control", "max-age=9"), ("content-range", "bytes 0-9/20")], Ok(9)),
+            (owner(30), GET, 206, &[("content-range", "bytes 0-9/20")], Err(NotStored::Status)),
+            (letter(), GET, 200, &[("cache-control", "no-cache, max-age=9")], Err(NotStored::NoCache)),
+            (letter(), GET, 200, &[("cache-control", "no-cache, max-age=9"), ("etag", "\"a\"")], Ok(0)),
+            (letter(), GET, 200, &[("cache-control", "max-age=0"), ("etag", "\"a\"")], Ok(0)),
+            (letter(), GET, 200, &[("etag", "\"a\"")], Ok(0)),
+            (letter(), GET, 403, &[("etag", "\"a\"")], Err(NotStored::NoLifetime)),
+            (letter(), GET, 200, &[("cache-control", "max-age=0")], Err(NotStored::NoLifetime)),
+            (from_fields(), GET, 200, &[("cache-control", "max-age=0"), ("etag", "\"a\"")], Err(NotStored::NoLifetime)),
+            (letter(), GET, 200, &[("cache-control", "no-store, must-understand, max-age=9")], Ok(9)),
+            (letter(), GET, 299, &[("cache-control", "must-understand, max-age=9")], Err(NotStored::NotUnderstood)),
+            (letter(), GET, 299, &[("cache-control", "max-age=9")], Ok(9)),
+            (letter(), shy, 200, &[("cache-control", "must-understand, max-age=9")], Err(NotStored::NoStore)),
+            (letter(), GET, 200, &[("cache-control", "private=\"x-user\", max-age=9")], Ok(9)),
+            (
+                letter(),
+                GET,
+                200,
+                &[("cache-control", "max-age=9"), ("cdn-cache-control", "no-store")],
+                Err(NotStored::NoStore),
+            ),
+            (letter(), GET, 200, &[("cache-control", "no-store"), ("cdn-cache-control", "max-age=9")], Ok(9)),
+            (
+                letter(),
+                GET,
+                200,
+                &[("cache-control", "no-store"), ("cdn-cache-control", "max-age=9,")],
+                Err(NotStored::NoStore),
+            ),
         ];
         for (rules, request, status, fields, expected) in cases {
-            let got = storable(rules, *request, *status, *fields, Some(10), NOW).map(|f| f.lifetime.as_secs());
+            let got =
+                storable(rules, *request, *status, *fields, Some(10), NOW).map(|s| s.freshness.lifetime.as_secs());
             assert_eq!(got, *expected, "{status} {fields:?}");
         }
     }
@@ -311,6 +443,19 @@ mod tests {
     #[test]
     fn bodies_over_the_limit() {
         assert_eq!(storable(&owner(30), GET, 200, &[][..], Some(1001), NOW), Err(NotStored::TooLarge));
+    }
+
+    #[test]
+    fn what_is_stored_says_how() {
+        let of = |fields: &[(&str, &str)]| storable(&letter(), GET, 200, fields, None, NOW).unwrap();
+        let plain = of(&[("cache-control", "max-age=9")]);
+        assert!(!plain.shared && plain.varies.is_empty() && plain.withheld.is_empty());
+        assert!(!plain.freshness.never_stale && plain.freshness.keep.as_secs() == 3600);
+        let strict = of(&[("cache-control", "max-age=9, must-revalidate")]);
+        assert!(strict.freshness.never_stale && strict.freshness.keep.is_zero());
+        let rich = of(&[("cache-control", "s-maxage=9, private=\"x-a\""), ("vary", "x-b"), ("etag", "\"e\"")]);
+        assert!(rich.shared && rich.freshness.never_stale && rich.freshness.keep.as_secs() == 3600);
+        assert_eq!((rich.varies, rich.withheld), (vec!["x-b".into()], vec!["x-a".into()]));
     }
 
     #[test]
@@ -324,7 +469,7 @@ mod tests {
             (&owner(30), "stale-while-revalidate=7", 7),
             (&owner(30), "s-maxage=9, stale-while-revalidate=7", 0),
         ] {
-            let f = storable(rules, GET, 200, &[("cache-control", cc)][..], None, NOW).unwrap();
+            let f = storable(rules, GET, 200, &[("cache-control", cc)][..], None, NOW).unwrap().freshness;
             assert_eq!(f.stale_while_revalidate.as_secs(), expected, "{cc}");
         }
     }

@@ -1,3 +1,4 @@
+use crate::body::Body;
 use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
 use futures::future::BoxFuture;
@@ -210,6 +211,10 @@ impl Runtime for SimRuntime {
         let (id, at) = (state.next_id, state.now.plus(duration));
         drop(state);
         Box::pin(Sleep { host: self.clone(), id, at })
+    }
+
+    fn append(&self, first: Body, next: Body) -> Option<Body> {
+        first.append(next)
     }
 
     fn log(&self, line: &str) {

@@ -1,11 +1,11 @@
 //! Floor 1. What is counted, and what the words mean.
 //!
 //! A *request* ends in exactly one outcome (the events up to [`Event::Error`]); what happens behind the response is
-//! counted apart and never as a request. A *hit* is an answer from a tier, fresh or stale; the *hit ratio* is hits over
+//! counted apart and never as a request. A *hit* is an answer from a tier, fresh or stale, for which the origin was not asked; the *hit ratio* is hits over
 //! all requests that were meant to be answered from the cache, that is all but bypasses.
 
 use crate::policy::{Level, RouteId};
-use std::fmt::Write as _;
+use crate::semantics::push_decimal;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Something that happened.
@@ -21,11 +21,13 @@ pub enum Event {
     Stale,
     /// Answered stale because the origin failed.
     StaleIfError,
+    /// Answered with what was stored, after the origin confirmed it with 304.
+    Validated,
     /// Answered by the origin.
     Miss,
     /// Forwarded untouched: policy, method, or a request that is not for a shared cache.
     Bypass,
-    /// The origin failed and nothing could stand in.
+    /// The origin failed and nothing could stand in, or the client wanted only what is stored and it was not.
     Error,
     /// Behind a response: a refresh brought a fresh entry.
     Revalidated,
@@ -39,16 +41,19 @@ pub enum Event {
     TierFailed,
     /// An entry was truncated, foreign or of another version, and was treated as missing.
     Corrupt,
+    /// What may be stored for a target was made void: by an unsafe request, or by the origin's word on it.
+    Invalidated,
 }
 
 impl Event {
     /// All of them, outcomes of requests first.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::HitHot,
         Self::HitL1,
         Self::HitL2,
         Self::Stale,
         Self::StaleIfError,
+        Self::Validated,
         Self::Miss,
         Self::Bypass,
         Self::Error,
@@ -58,6 +63,7 @@ impl Event {
         Self::StoreFailed,
         Self::TierFailed,
         Self::Corrupt,
+        Self::Invalidated,
     ];
 
     /// A fresh answer from `level`.
@@ -79,6 +85,7 @@ impl Event {
             Self::HitL2 => "hit_l2",
             Self::Stale => "stale",
             Self::StaleIfError => "stale_if_error",
+            Self::Validated => "validated",
             Self::Miss => "miss",
             Self::Bypass => "bypass",
             Self::Error => "error",
@@ -88,6 +95,7 @@ impl Event {
             Self::StoreFailed => "store_failed",
             Self::TierFailed => "tier_failed",
             Self::Corrupt => "corrupt",
+            Self::Invalidated => "invalidated",
         }
     }
 
@@ -204,29 +212,38 @@ impl Stats {
     #[must_use]
     pub fn to_log_line(&self, app: &str) -> String {
         let mut out = String::with_capacity(256);
-        // Writing to a String cannot fail, here and below.
-        let _ = write!(out, "{{\"layercake\":\"stats\",\"app\":\"{app}\",\"requests\":{}", self.requests());
+        out.push_str("{\"layercake\":\"stats\",\"app\":");
+        json_string(&mut out, app);
+        out.push_str(",\"requests\":");
+        push_decimal(&mut out, self.requests());
         if let Some(permille) = self.hit_permille() {
-            let _ = write!(out, ",\"hit_ratio\":{}.{:03}", permille / 1000, permille % 1000);
+            out.push_str(",\"hit_ratio\":");
+            push_decimal(&mut out, permille / 1000);
+            out.push('.');
+            for place in [100, 10, 1] {
+                push_decimal(&mut out, permille / place % 10);
+            }
         }
-        out.push_str(",\"routes\":{");
-        let mut first = true;
+        out.push_str(",\"routes\":");
+        let mut separator = '{';
         for route in self.routes.iter().filter(|route| route.counts.iter().any(|n| *n > 0)) {
-            out.push_str(if first { "" } else { "," });
-            first = false;
+            out.push(separator);
+            separator = ',';
             json_string(&mut out, &route.route);
-            out.push_str(":{");
-            let mut first = true;
+            let mut separator = ":{";
             for event in Event::ALL {
                 let count = route.count(event);
                 if count > 0 {
-                    let _ = write!(out, "{}\"{}\":{count}", if first { "" } else { "," }, event.as_str());
-                    first = false;
+                    out.push_str(separator);
+                    separator = ",";
+                    json_string(&mut out, event.as_str());
+                    out.push(':');
+                    push_decimal(&mut out, count);
                 }
             }
             out.push('}');
         }
-        out.push_str("}}");
+        out.push_str(if separator == '{' { "{}}" } else { "}}" });
         out
     }
 }
@@ -238,7 +255,9 @@ fn json_string(out: &mut String, text: &str) {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
             c if c < ' ' => {
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
+                out.push_str("\\u00");
+                let code = u32::from(c);
+                out.extend([code >> 4, code & 15].map(|digit| char::from_digit(digit, 16).unwrap_or('0')));
             }
             c => out.push(c),
         }

@@ -186,6 +186,10 @@ impl Shelf {
     }
 
     fn put(&mut self, name: KeyName, mut slot: Slot, budget: u64) {
+        // The same response again stays no longer for it.
+        if let Some(same) = self.slots.get(&name).filter(|old| old.entry.head.received == slot.entry.head.received) {
+            slot.until = slot.until.min(same.until);
+        }
         self.remove(&name);
         slot.last_use = self.note_use(name);
         self.used += slot.weight;
@@ -226,23 +230,9 @@ mod tests {
     const START: Timestamp = Timestamp::from_secs(1000);
 
     fn entry(body: &'static str, lifetime: u64) -> StoredResponse {
-        let freshness = Freshness {
-            born: START,
-            lifetime: Duration::from_secs(lifetime),
-            stale_while_revalidate: Duration::ZERO,
-            stale_if_error: Duration::ZERO,
-        };
-        let head = Head {
-            key_check: [0; 12],
-            status: 200,
-            freshness,
-            received: START,
-            shared: false,
-            length: Some(body.len() as u64),
-            epoch: 0,
-            tags: Vec::new(),
-            selecting: Vec::new(),
-        };
+        let freshness = Freshness { born: START, lifetime: Duration::from_secs(lifetime), ..Freshness::default() };
+        let length = Some(body.len() as u64);
+        let head = Head { status: 200, freshness, received: START, length, ..Head::default() };
         StoredResponse { head: Arc::new(head), headers: Box::new(http::HeaderMap::new()), body: body.into() }
     }
 

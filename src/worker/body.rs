@@ -4,7 +4,7 @@ use super::js;
 use crate::body::{Body, BodyError, HostBody};
 use futures::future::BoxFuture;
 use js_sys::futures::JsFuture;
-use js_sys::{Array, ArrayBuffer, Uint8Array};
+use js_sys::{Array, Uint8Array};
 use std::any::Any;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::ReadableStream;
@@ -59,6 +59,18 @@ impl JsBuffer {
     }
 }
 
+/// One buffer of two; nothing is also a buffer.
+pub(super) fn append(first: Body, next: Body) -> Option<Body> {
+    if first.is_empty() || next.is_empty() {
+        return Some(if first.is_empty() { next } else { first });
+    }
+    let (first, next) = (first.into_host::<JsBuffer>().ok()?, next.into_host::<JsBuffer>().ok()?);
+    let whole = Uint8Array::new_with_length(first.bytes.length().checked_add(next.bytes.length())?);
+    whole.set(&first.bytes, 0);
+    whole.set(&next.bytes, first.bytes.length());
+    Some(JsBuffer::body(whole, first.coding))
+}
+
 impl HostBody for JsBuffer {
     fn len(&self) -> Option<u64> {
         Some(u64::from(self.bytes.length()))
@@ -75,6 +87,11 @@ impl HostBody for JsBuffer {
 
     fn buffer(self: Box<Self>, _: u64) -> BoxFuture<'static, Result<Body, BodyError>> {
         Box::pin(futures::future::ready(Ok(Body::host(*self))))
+    }
+
+    fn slice(self: Box<Self>, first: u64, length: u64) -> Body {
+        let place = |at: u64| u32::try_from(at).unwrap_or(u32::MAX);
+        Self::body(self.bytes.subarray(place(first), place(first.saturating_add(length))), self.coding)
     }
 
     fn applied_codings(&self) -> &'static [&'static str] {
@@ -164,16 +181,28 @@ impl JsStream {
             }
         }
     }
+}
 
-    /// The stream for a store, made to fail when it does not deliver the `announced` length. Streams of the runtime
-    /// itself cannot be chained so; see [`is_internal`].
-    pub(super) fn take_checked(&mut self, announced: Option<u64>) -> Option<Result<ReadableStream, JsValue>> {
-        let stream = self.take()?;
-        Some(match announced {
-            Some(length) if !self.enforced && !is_internal(&stream) => checked(&stream, length),
-            _ => Ok(stream),
-        })
+/// A body for the steps into JavaScript: nothing, a buffer or a stream, its length or -1, and whether the runtime sees to
+/// it that it is of that length.
+pub(super) fn for_store(body: Body, head_length: Option<u64>) -> (JsValue, f64, bool) {
+    let length = |length: Option<u64>| length.map_or(-1.0, number);
+    match body.into_host::<JsBuffer>() {
+        Ok(buffer) => (buffer.bytes.0.into(), length(head_length), true),
+        Err(body) => match body.into_host::<JsStream>() {
+            Ok(mut stream) => {
+                let enforced = stream.enforced;
+                (stream.take().map_or(JsValue::UNDEFINED, Into::into), length(head_length), enforced)
+            }
+            Err(_) => (JsValue::UNDEFINED, 0.0, true),
+        },
     }
+}
+
+/// A number for JavaScript.
+#[allow(clippy::cast_precision_loss, reason = "bytes and seconds, far below 2^53")]
+pub(super) fn number(value: u64) -> f64 {
+    value as f64
 }
 
 impl Drop for JsStream {
@@ -190,37 +219,12 @@ impl Drop for JsStream {
 
 /// Reads `stream` whole into a buffer on the JavaScript side.
 pub(super) async fn read_whole(stream: &ReadableStream, limit: u64) -> Result<Uint8Array, BodyError> {
-    let failed = |error: JsValue| BodyError::Failed(js::message(&error));
-    let response = web_sys::Response::new_with_opt_readable_stream(Some(stream)).map_err(failed)?;
-    let buffer = JsFuture::from(response.array_buffer().map_err(failed)?).await.map_err(failed)?;
-    let bytes = Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>());
+    let bytes = js::wait(js::bytes_of(stream)).await.map_err(|error| BodyError::Failed(js::message(&error)))?;
+    let bytes: Uint8Array = bytes.unchecked_into();
     if u64::from(bytes.length()) > limit {
         return Err(BodyError::TooLarge { limit });
     }
     Ok(bytes)
-}
-
-/// Whether the stream is one of the runtime's own (a fetched body, an identity transform) rather than one fed by code.
-/// The runtime's own fail by themselves when they break off, and it cannot pipe one transform into another. They are byte
-/// streams; those fed by Rust are not.
-fn is_internal(stream: &ReadableStream) -> bool {
-    let options = js::object();
-    js::set(&options, "mode", &JsValue::from_str("byob"));
-    let Ok(get_reader) = js::get(stream, "getReader").dyn_into::<js_sys::Function>() else { return false };
-    let Ok(reader) = get_reader.call1(stream, &options) else { return false };
-    if let Ok(release) = js::get(&reader, "releaseLock").dyn_into::<js_sys::Function>() {
-        let _ = release.call0(&reader);
-    }
-    true
-}
-
-/// `stream` behind a `FixedLengthStream`: one that delivers another number of bytes fails instead of ending.
-pub(super) fn checked(stream: &ReadableStream, length: u64) -> Result<ReadableStream, JsValue> {
-    let constructor = js::get(&js_sys::global(), "FixedLengthStream").dyn_into::<js_sys::Function>()?;
-    #[allow(clippy::cast_precision_loss, reason = "no body comes near 2^53 bytes")]
-    let pair = js_sys::Reflect::construct(&constructor, &Array::of1(&JsValue::from_f64(length as f64)))?;
-    let pipe = js::get(stream, "pipeThrough").dyn_into::<js_sys::Function>()?;
-    Ok(pipe.call1(stream, &pair)?.unchecked_into())
 }
 
 impl HostBody for JsStream {
@@ -253,6 +257,14 @@ impl HostBody for JsStream {
             }
             Ok(JsBuffer::body(read_whole(&stream, limit).await?, coding))
         }))
+    }
+
+    fn slice(mut self: Box<Self>, first: u64, length: u64) -> Body {
+        let sliced = self.take().map(|stream| js::slice(&stream, number(first), number(length)));
+        match sliced {
+            Some(Ok(stream)) => Self::with(Source::Stream(stream), Some(length), true, self.coding),
+            _ => Body::empty(),
+        }
     }
 
     fn applied_codings(&self) -> &'static [&'static str] {

@@ -3,12 +3,14 @@
 use super::body::{Coding, JsBuffer, JsStream};
 use super::js;
 use crate::body::{Body, BodyError};
-use crate::message::{CONDITIONAL_FIELDS, HeaderFields, Hide, RequestView, Response};
+use crate::engine::UNKEYED_HEADERS;
+use crate::message::{Ask, HeaderFields, Hide, RequestView, Response};
 use crate::semantics::Fields;
 use js_sys::{Array, Uint8Array};
 use std::any::Any;
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::sync::Arc;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Headers, RequestInit, RequestRedirect, ResponseInit};
 use worker::send::SendWrapper;
@@ -21,7 +23,7 @@ pub(super) struct View {
     /// Where the method ends, the authority begins, the path begins, and the path ends.
     at: [usize; 4],
     headers: Headers,
-    /// Which of [`FREQUENT`] are present.
+    /// Which of the [`frequent`] fields are present.
     present: OnceCell<u32>,
 }
 
@@ -48,30 +50,27 @@ impl View {
     }
 }
 
-/// The fields that plans look for. Most are absent from most requests, and asking for each by itself would be half of what
-/// a hit costs on top of the look-up.
-const FREQUENT: [&str; 17] = [
+/// The fields that plans look for, with those of [`UNKEYED_HEADERS`]. Most are absent from most requests, and asking for each
+/// by itself would be half of what a hit costs on top of the look-up.
+const LOOKED_FOR: [&str; 9] = [
     "upgrade",
     "cookie",
     "authorization",
     "cache-control",
     "if-none-match",
     "if-modified-since",
+    "range",
     "content-length",
     "transfer-encoding",
-    "x-forwarded-host",
-    "x-host",
-    "x-original-url",
-    "x-rewrite-url",
-    "forwarded",
-    "x-http-method-override",
-    "x-http-method",
-    "x-method-override",
-    "x-forwarded-scheme",
 ];
 
+/// At most 32 (`present` in glue.js).
+fn frequent() -> impl Iterator<Item = &'static str> {
+    LOOKED_FOR.iter().chain(UNKEYED_HEADERS).copied()
+}
+
 thread_local! {
-    static FREQUENT_NAMES: Array = FREQUENT.iter().map(|name| JsValue::from_str(name)).collect();
+    static FREQUENT_NAMES: Array = frequent().map(JsValue::from_str).collect();
 }
 
 impl Fields for View {
@@ -80,7 +79,7 @@ impl Fields for View {
     }
 
     fn has(&self, name: &str) -> bool {
-        let Some(place) = FREQUENT.iter().position(|frequent| *frequent == name) else {
+        let Some(place) = frequent().position(|frequent| frequent == name) else {
             return self.headers.has(name).unwrap_or(false);
         };
         let present = self.present.get_or_init(|| FREQUENT_NAMES.with(|names| js::present(&self.headers, names)));
@@ -115,34 +114,45 @@ impl RequestView for View {
     fn masks_content(&self) -> bool {
         true
     }
+
+    fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
+        Arc::new(JsHeaders(SendWrapper(self.headers.clone())))
+    }
 }
 
 fn read(headers: &Headers, name: &str) -> Option<Cow<'static, [u8]>> {
     headers.get(name).ok().flatten().map(|value| Cow::Owned(value.into_bytes()))
 }
 
-/// The request as the handler of a cached route sees it: an unconditional GET for the whole, without what `hide` names.
-pub(super) fn masked(request: worker::Request, hide: Hide) -> worker::Result<worker::Request> {
+/// The request as the handler gets to see it.
+pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<worker::Request> {
+    if ask.is_as_is() {
+        return Ok(request);
+    }
     let inner = request.inner();
     let headers = inner.headers();
-    let off = |name: &&&str| headers.has(name).unwrap_or(false);
-    let off: Vec<&str> = CONDITIONAL_FIELDS.iter().chain(hide.fields()).filter(off).copied().collect();
+    let present = |name: &&str| headers.has(name).unwrap_or(false);
+    let off: Vec<&str> = ask.taken_off().filter(present).collect();
     let get = inner.method() == "GET";
-    let content = get && ["content-length", "transfer-encoding"].iter().any(|name| headers.has(name).unwrap_or(false));
-    if get && !content && off.is_empty() && hide != Hide::Identity {
+    let content = ask.whole && get && ["content-length", "transfer-encoding"].iter().any(present);
+    let anew = content || ask.hide == Hide::Identity;
+    if (get || !ask.whole) && !anew && off.is_empty() && ask.set.is_empty() {
         return Ok(request);
     }
     let headers = Headers::new_with_headers(&headers)?;
     for name in off {
         headers.delete(name)?;
     }
+    for (name, value) in &ask.set {
+        headers.set(name, value)?;
+    }
     let init = RequestInit::new();
-    init.set_method("GET");
+    init.set_method(&if ask.whole { "GET".to_owned() } else { inner.method() });
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
-    let rebuilt = if hide == Hide::Identity || content {
+    let rebuilt = if anew {
         // Made from the URL alone, it has neither `cf` nor content.
-        if hide != Hide::Identity {
+        if ask.hide != Hide::Identity {
             js::set(&init, "cf", &js::get(inner, "cf"));
         }
         web_sys::Request::new_with_str_and_init(&inner.url(), &init)?
@@ -216,7 +226,6 @@ impl HeaderFields for JsHeaders {
 
 /// The fields in JavaScript, whichever door they came through.
 pub(super) fn js_headers(headers: Box<dyn HeaderFields>) -> Result<Headers, JsValue> {
-    #[cfg(feature = "tower")]
     if !(headers.as_ref() as &dyn Any).is::<JsHeaders>() {
         let copy = Headers::new()?;
         headers.for_each(&mut |name, value| {

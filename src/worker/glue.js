@@ -1,5 +1,5 @@
-// Steps that are one crossing from WebAssembly here and would be five to seventeen there. Each crossing costs about as much
-// as the call it makes.
+// Steps that are one crossing from WebAssembly here and would be five to twenty there. Each crossing costs about as much as
+// the call it makes, and each kind of call some bytes of the Worker.
 
 // The property that tells an inner door that an outer one has the request in hand (IN_HAND in js.rs).
 const HANDLED = "layercake in hand";
@@ -18,15 +18,243 @@ export function present(headers, names) {
   return bits;
 }
 
+// ---- Bodies
+
+/** All the bytes of a stream, or of no body. */
+export async function bytesOf(stream) {
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/** The stream, made to fail when it is not of this length. */
+export function fixed(stream, length) {
+  return stream.pipeThrough(new FixedLengthStream(length));
+}
+
 /**
- * A match of the Cache API as a response whose fields can be changed: itself, its fields, what they had as `head`, and its
- * length as announced. The fields `head` and `status`, which are not the origin's, are gone from it.
+ * A part of a stream: as many bytes as length says, from the place first on; what lies behind them is not read. With an
+ * infinite length it is all of it, and its property `whole` says whether the end was seen.
  */
-export function openMatch(match, head, status) {
+export function slice(stream, first, length) {
+  const reader = stream.getReader();
+  let [skip, left] = [first, length];
+  const part = new ReadableStream({
+    async pull(controller) {
+      for (;;) {
+        const { done, value } = await reader.read();
+        if (done && left === Infinity) {
+          part.whole = true;
+          return controller.close();
+        }
+        if (done) throw new Error("the body ended before the range did");
+        const bytes = value.subarray(skip, skip + left);
+        skip = Math.max(0, skip - value.length);
+        if (bytes.length === 0) continue;
+        left -= bytes.length;
+        controller.enqueue(bytes);
+        if (left === 0) {
+          controller.close();
+          reader.cancel().catch(() => {});
+        }
+        return;
+      }
+    },
+    cancel: (reason) => reader.cancel(reason),
+  });
+  part.whole = false;
+  return length === Infinity ? part : fixed(part, length);
+}
+
+/**
+ * Whether the stream is one of the runtime's own (a fetched body, an identity transform) rather than one fed by code. They
+ * fail by themselves when they break off, and cannot be piped into another of their kind. They are byte streams; those
+ * fed by Rust are not.
+ */
+function isInternal(stream) {
+  try {
+    stream.getReader({ mode: "byob" }).releaseLock();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The body for a store: a stream is made to fail when it is not of its length (negative: not known). Where the runtime's own
+ * streams break off, `whole` says so: the local simulators take a stream that fails for one that ends.
+ */
+function fit(body, length, enforced) {
+  if (enforced || !(body instanceof ReadableStream)) return body;
+  if (!isInternal(body)) return length < 0 ? slice(body, 0, Infinity) : fixed(body, length);
+  const watched = slice(body, 0, Infinity);
+  if (length < 0) return watched;
+  return Object.defineProperty(fixed(watched, length), "whole", { get: () => watched.whole });
+}
+
+/** Does `put`; what a body that broke off has left behind must go. The local simulators commit it a moment later. */
+async function whole(body, put, remove) {
+  try {
+    await put();
+    if (body?.whole === false) throw new Error("the body broke off");
+  } catch (error) {
+    for (const wait of body instanceof ReadableStream ? [0, 250] : []) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+      await remove();
+    }
+    throw error;
+  }
+}
+
+// ---- The header fields that travel in a head: its last records, `h` and `i` (entry/wire.rs)
+
+/** The records of a field. */
+function record(name, value) {
+  // Visible ASCII and spaces stand for themselves; "%" and the bytes of all else are escaped.
+  const [n, v] = [name, value].map((text) => text.replace(/[^ -$&-~]/gu, encodeURIComponent));
+  return `h${n.length}:${n}i${v.length}:${v}`;
+}
+
+/** The head with the fields behind what it has. */
+function withFields(head, records) {
+  return `${head.slice(0, -1)}${records.join("")}.`;
+}
+
+/**
+ * Puts the fields of a head among the others, in place of those of their names. Whether the rest of the head can be read
+ * is for others to say.
+ */
+function restore(headers, head) {
+  let [at, name, last] = [1, "", undefined];
+  while (at < head.length && head[at] !== ".") {
+    const colon = head.indexOf(":", at);
+    const end = colon + 1 + Number(head.slice(at + 1, colon));
+    if (colon < 0 || !(end > at)) return headers;
+    const text = head.slice(colon + 1, end);
+    if (head[at] === "h") name = decodeURIComponent(text);
+    if (head[at] === "i") {
+      headers[name === last ? "append" : "set"](name, decodeURIComponent(text));
+      last = name;
+    }
+    at = end;
+  }
+  return headers;
+}
+
+/** The fields of a head. */
+export function fieldsOf(head) {
+  return restore(new Headers(), head);
+}
+
+// ---- The edge cache. The default one belongs to no request.
+
+function cacheOf(name) {
+  const cache = name === "" ? globalThis.caches?.default : caches.open(name);
+  if (!cache) throw new Error("there is no Cache API here");
+  return cache;
+}
+
+// The private field an entry's head rides in.
+const HEAD = "x-layercake";
+
+// What is not of the origin's answer in a match.
+const OF_THE_CACHE = [HEAD, "cache-control", "cf-cache-status"];
+
+// The record of a content coding among those of a head.
+const CODED = "h16:content-encoding";
+
+// The fields that the Cache API acts on or overwrites; they travel in the head. Content codings too: what the local
+// simulator and the runtime make of them on a hit differs.
+const DISPLACED = [
+  "cache-control",
+  "cdn-cache-control",
+  "cloudflare-cdn-cache-control",
+  "expires",
+  "pragma",
+  "date",
+  "vary",
+  "set-cookie",
+  "content-encoding",
+  "cache-tag",
+  "content-range",
+];
+
+/**
+ * What the cache has: a response whose fields can be changed, its fields, its head, its length as announced, and whether its
+ * body is in a content coding.
+ */
+export async function matchIn(name, url) {
+  const match = await (await cacheOf(name)).match(url);
+  if (!match) return undefined;
   const response = new Response(match.body, match);
   const { headers } = response;
-  const opened = [response, headers, headers.get(head), headers.get("content-length")];
-  headers.delete(head);
-  headers.delete(status);
-  return opened;
+  const head = headers.get(HEAD) ?? "";
+  const found = [response, headers, head, headers.get("content-length") ?? "", head.includes(CODED)];
+  // `Age` is said anew of each answer.
+  for (const field of OF_THE_CACHE) headers.delete(field);
+  restore(headers, head);
+  return found;
+}
+
+/** Stores a response of these fields and this body, with its head, for so many seconds, whole or not at all. */
+export async function putIn(name, url, head, headers, seconds, body, length, enforced) {
+  const cache = await cacheOf(name);
+  const records = [];
+  for (const field of DISPLACED) {
+    if (!headers.has(field)) continue;
+    // The one field whose lines cannot be joined (RFC 9110 section 5.3).
+    const lines = field === "set-cookie" ? headers.getSetCookie() : [headers.get(field)];
+    for (const line of lines) records.push(record(field, line));
+    headers.delete(field);
+  }
+  for (const field of ["age", ...OF_THE_CACHE]) headers.delete(field);
+  headers.set(HEAD, withFields(head, records));
+  headers.set("cache-control", `max-age=${seconds}`);
+  const fitted = fit(body, length, enforced);
+  await whole(
+    fitted,
+    () => cache.put(url, new Response(fitted, { headers })),
+    () => cache.delete(url),
+  );
+}
+
+export async function deleteIn(name, url) {
+  await (await cacheOf(name)).delete(url);
+}
+
+// ---- KV
+
+// The platform's limit, in bytes.
+const MAX_VALUE = 25 * 1024 * 1024;
+
+/** Value, as a stream, and metadata; nothing when there is none. */
+export async function getFrom(namespace, name, cacheTtl) {
+  const options = { type: "stream" };
+  if (cacheTtl > 0) options.cacheTtl = cacheTtl;
+  const { value, metadata } = await namespace.getWithMetadata(name, options);
+  return value === null ? undefined : [value, metadata];
+}
+
+/**
+ * Stores a body with its head: in the metadata, where it fits the platform's 1,024 bytes, else in front of the body, and the
+ * metadata is then the word `envelope`.
+ */
+export async function putInto(namespace, name, bare, headers, seconds, body, length, enforced) {
+  const head = withFields(bare, Array.from(headers, ([field, value]) => record(field, value)));
+  if (length + head.length > MAX_VALUE) throw new Error("a KV value holds at most 25 MiB");
+  const beside = JSON.stringify(head).length <= 1024;
+  let value = fit(body, length, enforced) ?? "";
+  if (!beside) {
+    const front = new TextEncoder().encode(head);
+    const rest = await bytesOf(value);
+    value = new Uint8Array(front.length + rest.length);
+    value.set(front);
+    value.set(rest, front.length);
+  }
+  const options = { expirationTtl: seconds, metadata: beside ? head : "envelope" };
+  // A deletion costs as much as a write: only of what may be there.
+  const remove = () => (value.whole === false ? namespace.delete(name) : undefined);
+  await whole(value, () => namespace.put(name, value, options), remove);
+}
+
+export async function deleteFrom(namespace, name) {
+  await namespace.delete(name);
 }

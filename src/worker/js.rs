@@ -1,8 +1,9 @@
 //! The few steps into JavaScript that `web-sys` has no words for.
 
-use js_sys::{Array, Function, Object, Promise, Reflect};
+use js_sys::{Array, Promise, Reflect};
+use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
+use web_sys::{Headers, ReadableStream};
 
 /// `target[name]`, or `undefined`.
 pub(super) fn get(target: &JsValue, name: &str) -> JsValue {
@@ -14,21 +15,9 @@ pub(super) fn set(target: &JsValue, name: &str, value: &JsValue) {
     let _ = Reflect::set(target, &JsValue::from_str(name), value);
 }
 
-/// An empty object.
-pub(super) fn object() -> Object {
-    Object::new()
-}
-
-/// Calls a method that returns a promise and waits for it.
-pub(super) async fn call(target: &JsValue, method: &str, arguments: &[&JsValue]) -> Result<JsValue, JsValue> {
-    let function: Function = get(target, method).dyn_into()?;
-    let returned = match arguments {
-        [a] => function.call1(target, a),
-        [a, b] => function.call2(target, a, b),
-        [a, b, c] => function.call3(target, a, b, c),
-        _ => function.call0(target),
-    }?;
-    js_sys::futures::JsFuture::from(Promise::resolve(&returned)).await
+/// Waits for what a step returned.
+pub(super) async fn wait(step: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
+    js_sys::futures::JsFuture::from(step?).await
 }
 
 /// An error's message.
@@ -49,6 +38,8 @@ pub(super) fn mark_in_hand(request: &web_sys::Request) -> bool {
     })
 }
 
+// What they do is said in glue.js.
+#[allow(clippy::too_many_arguments, reason = "each is one more thing that need not be asked for")]
 #[wasm_bindgen(module = "/src/worker/glue.js")]
 extern "C" {
     /// Takes the request in hand: method and URL with a space between, or nothing when an outer door has it already.
@@ -56,9 +47,53 @@ extern "C" {
     pub(super) fn take_in_hand(request: &web_sys::Request) -> String;
 
     /// Which of up to 32 `names` are among the fields, one bit each.
-    pub(super) fn present(headers: &web_sys::Headers, names: &Array) -> u32;
+    pub(super) fn present(headers: &Headers, names: &Array) -> u32;
 
-    /// A match as a changeable response: itself, its fields, the value of `head`, and its announced length.
-    #[wasm_bindgen(catch, js_name = openMatch)]
-    pub(super) fn open_match(matched: &web_sys::Response, head: &JsValue, status: &JsValue) -> Result<Array, JsValue>;
+    #[wasm_bindgen(catch, js_name = bytesOf)]
+    pub(super) fn bytes_of(stream: &ReadableStream) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(super) fn fixed(stream: &ReadableStream, length: f64) -> Result<ReadableStream, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    pub(super) fn slice(stream: &ReadableStream, first: f64, length: f64) -> Result<ReadableStream, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = fieldsOf)]
+    pub(super) fn fields_of(head: &JsValue) -> Result<Headers, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = matchIn)]
+    pub(super) fn match_in(cache: &str, url: &str) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = putIn)]
+    pub(super) fn put_in(
+        cache: &str,
+        url: &str,
+        head: &str,
+        headers: &Headers,
+        seconds: f64,
+        body: &JsValue,
+        length: f64,
+        enforced: bool,
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = deleteIn)]
+    pub(super) fn delete_in(cache: &str, url: &str) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = getFrom)]
+    pub(super) fn get_from(namespace: &JsValue, name: &str, cache_ttl: f64) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = putInto)]
+    pub(super) fn put_into(
+        namespace: &JsValue,
+        name: &str,
+        head: &str,
+        headers: &Headers,
+        seconds: f64,
+        body: &JsValue,
+        length: f64,
+        enforced: bool,
+    ) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = deleteFrom)]
+    pub(super) fn delete_from(namespace: &JsValue, name: &str) -> Result<Promise, JsValue>;
 }

@@ -193,14 +193,18 @@ impl Opened<'_> {
         F: FnOnce(worker::Request) -> Fut + 'static,
         Fut: Future<Output = worker::Result<worker::Response>> + 'static,
     {
-        if let Some(route) = self.kept.config.bypassed(&req.path()) {
+        // An unsafe request may make entries of other routes void.
+        let method = req.method();
+        if matches!(method, worker::Method::Get | worker::Method::Head)
+            && let Some(route) = self.kept.config.bypassed(&req.path())
+        {
             return self.bypass(route, req, handler).await;
         }
         let view = convert::View::take(&req);
         let origin = Handler(SendWrapper((req, handler)));
         let response = match view {
             Some(view) => self.into_cache().handle(&view, origin).await,
-            None => origin.fetch(Ask::AsIs).await,
+            None => origin.fetch(Ask::AS_IS).await,
         };
         convert::to_web(response.map_err(|error| error.0)?)
     }
@@ -219,13 +223,12 @@ impl Opened<'_> {
         Fut: Future<Output = worker::Result<worker::Response>> + 'static,
     {
         let taken = js::mark_in_hand(req.inner());
-        let cacheable_method = matches!(req.method(), worker::Method::Get | worker::Method::Head);
         let origin = Handler(SendWrapper((req, handler)));
         let response = if taken {
             let cache = Cache::new(self.kept.config.clone(), [], Arc::new(self.runtime));
-            cache.bypass(route, cacheable_method, origin).await
+            cache.bypass(route, origin).await
         } else {
-            origin.fetch(Ask::AsIs).await
+            origin.fetch(Ask::AS_IS).await
         };
         convert::to_web(response.map_err(|error| error.0)?)
     }
@@ -245,10 +248,7 @@ where
         let (request, handler) = self.0.0;
         // Boxed, so that the handler is compiled once for the three places that call it.
         SendFuture::new(Box::pin(async move {
-            let request = match ask {
-                Ask::AsIs => request,
-                Ask::Whole { hide } => convert::masked(request, hide).map_err(SendWrapper)?,
-            };
+            let request = convert::masked(request, &ask).map_err(SendWrapper)?;
             let response = handler(request).await.map_err(SendWrapper)?;
             Ok(convert::from_worker(response))
         }))

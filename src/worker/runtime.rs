@@ -1,3 +1,4 @@
+use crate::body::Body;
 use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
 use futures::future::BoxFuture;
@@ -45,5 +46,9 @@ impl Runtime for WorkerRuntime {
 
     fn log(&self, line: &str) {
         worker::console_log!("{line}");
+    }
+
+    fn append(&self, first: Body, next: Body) -> Option<Body> {
+        super::body::append(first, next)
     }
 }

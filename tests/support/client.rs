@@ -3,6 +3,7 @@ use layercake::body::BodyError;
 use layercake::message::{HeaderFields, RequestView};
 use layercake::semantics::Fields;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// What a client asks.
 #[derive(Clone, Debug)]
@@ -66,6 +67,10 @@ impl RequestView for Request {
 
     fn query(&self) -> Option<&str> {
         self.query.as_deref()
+    }
+
+    fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
+        Arc::new(self.clone())
     }
 }
 

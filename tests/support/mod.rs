@@ -3,10 +3,12 @@
 
 mod bodies;
 mod client;
+mod deletes;
 mod origin;
 
 pub use bodies::{Gate, Opaque, scripted};
 pub use client::{Got, Request, get, head};
+pub use deletes::{DeleteFault, Deletes};
 pub use origin::{Failure, Reply, Site};
 
 use layercake::message::Response;
@@ -131,6 +133,26 @@ impl World {
         self.runtime.run(self.cache.handle(request, origin))
     }
 
+    /// Sends a request and, `wait` later, another, before which the site is told something else.
+    pub fn open_both(
+        &self,
+        first: &Request,
+        wait: Duration,
+        meanwhile: impl FnOnce(),
+        second: &Request,
+    ) -> (Response, Response) {
+        self.sent.set(self.sent.get() + 2);
+        let answer = |request: &Request| self.cache.handle(request, self.site.origin(request));
+        let (first, second, pause) = (answer(first), answer(second), self.runtime.sleep(wait));
+        let later = async {
+            pause.await;
+            meanwhile();
+            second.await
+        };
+        let (first, second) = self.runtime.run(futures::future::join(first, later));
+        (first.expect("an answer"), second.expect("an answer"))
+    }
+
     /// Sends a request and reads the answer; the work behind it stays where it is.
     pub fn try_send(&self, request: &Request) -> Result<Got, Failure> {
         let response = self.open(request)?;
@@ -189,7 +211,7 @@ impl World {
         self.runtime.run_background();
         assert_eq!(self.runtime.pending(), self.neglected.get(), "work was left behind");
         let stats = self.stats();
-        let outcomes = Event::ALL[..8].iter().map(|event| stats.count(*event)).sum::<u64>();
+        let outcomes = Event::ALL[..9].iter().map(|event| stats.count(*event)).sum::<u64>();
         assert_eq!(stats.requests(), outcomes, "outcomes do not add up: {stats:?}");
         assert_eq!(stats.requests(), self.sent.get(), "requests were miscounted: {stats:?}");
         for tier in self.tiers() {

@@ -1,6 +1,6 @@
 use super::{Request, response};
 use layercake::Origin;
-use layercake::message::{Ask, Hide, Response};
+use layercake::message::{Ask, Response};
 use layercake::runtime::Runtime;
 use layercake::semantics::Fields;
 use layercake::sim::SimRuntime;
@@ -112,7 +112,7 @@ impl Origin for Way {
     fn fetch(self, ask: Ask) -> impl Future<Output = Reply> + Send {
         let Self { site, request } = self;
         async move {
-            let seen = Seen { ask, request: masked(request, ask) };
+            let seen = Seen { request: masked(request, &ask), ask };
             site.script().seen.push(seen.clone());
             let delay = site.script().delay;
             if !delay.is_zero() {
@@ -124,17 +124,13 @@ impl Origin for Way {
 }
 
 /// What a door hands over for `ask`.
-fn masked(mut request: Request, ask: Ask) -> Request {
-    let Ask::Whole { hide } = ask else {
-        return request;
-    };
-    let hidden: &[&str] = match hide {
-        Hide::Nothing => &[],
-        Hide::Cookies => &["cookie"],
-        Hide::Identity => &["cookie", "authorization"],
-    };
-    let hidden = || hidden.iter().chain(&layercake::message::CONDITIONAL_FIELDS);
-    request.fields.retain(|(name, _)| !hidden().any(|h| h.eq_ignore_ascii_case(name)));
-    request.method = "GET";
+fn masked(mut request: Request, ask: &Ask) -> Request {
+    let put = |name: &str| ask.set.iter().any(|(other, _)| name.eq_ignore_ascii_case(other));
+    let off = |name: &str| put(name) || ask.taken_off().any(|hidden| name.eq_ignore_ascii_case(hidden));
+    request.fields.retain(|(name, _)| !off(name));
+    request.fields.extend(ask.set.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())));
+    if ask.whole {
+        request.method = "GET";
+    }
     request
 }

@@ -3,9 +3,15 @@
 mod bodies;
 mod faults;
 mod hits;
+mod hostile;
+mod invalidation;
 mod leaks;
+mod letter;
 mod life;
+mod ranges;
 mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 mod tiers;
+mod validation;
+mod vary;

@@ -28,7 +28,7 @@ fn stale_is_served_at_once_refreshed_once_and_then_fresh() {
     assert_eq!(world.now(), before, "a visitor waited for the refresh");
     world.runtime.run_background();
     assert_eq!(world.site.calls(), 2, "one refresh");
-    assert_eq!(world.site.last().ask, Ask::Whole { hide: Hide::Cookies });
+    assert_eq!(world.site.last().ask, Ask::whole(Hide::Cookies));
     world.send(&get("/a")).says("hit; ttl=60; detail=hot").reads("call 2");
     for tier in world.tiers() {
         assert!(world.holds(tier));

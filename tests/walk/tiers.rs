@@ -29,8 +29,7 @@ fn key(path: &str) -> CacheKey {
 
 /// Fresh for a minute, then stale for another.
 fn entry(key: &CacheKey, body: impl Into<Body>, length: Option<u64>) -> StoredResponse {
-    let freshness =
-        Freshness { born: START, lifetime: MINUTE, stale_while_revalidate: MINUTE, stale_if_error: secs(0) };
+    let freshness = Freshness { born: START, lifetime: MINUTE, stale_while_revalidate: MINUTE, ..Freshness::default() };
     let head = Head {
         key_check: key.check(),
         status: 200,
@@ -38,9 +37,7 @@ fn entry(key: &CacheKey, body: impl Into<Body>, length: Option<u64>) -> StoredRe
         received: START,
         shared: false,
         length,
-        epoch: 0,
-        tags: Vec::new(),
-        selecting: Vec::new(),
+        ..Head::default()
     };
     let mut headers = http::HeaderMap::new();
     headers.insert("x-kept", http::HeaderValue::from_static("1"));

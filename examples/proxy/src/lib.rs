@@ -27,7 +27,14 @@ async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response
     let origin = env.var("ORIGIN")?.to_string();
     let preset = env.var("PRESET").map(|var| var.to_string());
     let cache = if preset.is_ok_and(|name| name == "safe") { &SAFE } else { &RFC9111 };
-    cache.open(&env, ctx).kv("CACHE").run(req, move |req| forward(req, origin)).await
+    // An origin that cannot be reached is an error here: the cache then decides whether something stored may answer.
+    match cache.open(&env, ctx).kv("CACHE").run(req, move |req| forward(req, origin)).await {
+        Ok(response) => Ok(response),
+        Err(error) => {
+            console_error!("proxy: {error}");
+            Ok(Response::error("The origin cannot be reached.", 502)?.into())
+        }
+    }
 }
 
 /// The same request to the origin: method, path, query, headers and body, which is streamed. Redirects are the client's.
@@ -37,13 +44,11 @@ async fn forward(req: Request, origin: String) -> Result<Response> {
     // A request is its own dictionary of options, so everything but the URL is taken over as it is (`redirect` too: that
     // of a request from a client is `manual`).
     let onward = web_sys::Request::new_with_str_and_init(&target, req.inner().unchecked_ref())?;
-    match Fetch::Request(onward.into()).send().await {
-        Ok(response) => Ok(response),
-        Err(error) => {
-            console_error!("proxy: {target}: {error}");
-            Response::error("The origin cannot be reached.", 502)
-        }
+    // RFC 9110 section 7.6.1: what is meant for this proxy ends here.
+    for name in ["connection", "keep-alive", "proxy-connection", "te", "trailer", "upgrade"] {
+        onward.headers().delete(name)?;
     }
+    Fetch::Request(onward.into()).send().await
 }
 
 /// What follows the host in an absolute URL.

@@ -3,16 +3,17 @@
 //! The engine never looks into a body. It asks its length, shares it, tees it or drops it; on Workers the bytes
 //! therefore stay in JavaScript from tier to client.
 
+mod native;
+
 use crate::semantics::Fields;
 use bytes::{Bytes, BytesMut};
-use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use http_body::{Body as _, Frame, SizeHint};
+use native::{Displayed, NativeStream};
 use std::any::Any;
 use std::fmt;
-use std::future::Future as _;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 /// What went wrong with a body.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,15 @@ pub trait HostBody: Any + Send {
 
     /// Reads it whole into a buffer that [`try_clone`](Self::try_clone) can share, still on the host's side.
     fn buffer(self: Box<Self>, limit: u64) -> BoxFuture<'static, Result<Body, BodyError>>;
+
+    /// `length` bytes of it from the place `first` on; what lies behind them is not read. The engine asks for what lies
+    /// within.
+    fn slice(self: Box<Self>, first: u64, length: u64) -> Body;
+
+    /// Whether a reader of a tee's first half that stops before the end keeps the second from ending. Default: no.
+    fn stops_short(&self) -> bool {
+        false
+    }
 
     /// The content codings (lower case) that the host applies on the way out when `Content-Encoding` names them: the bytes
     /// read here are then without. Default: none.
@@ -180,6 +190,37 @@ impl Body {
         }
     }
 
+    /// `length` bytes of it from the place `first` on, both within it.
+    #[must_use]
+    pub fn slice(self, first: u64, length: u64) -> Self {
+        match self.0 {
+            Inner::Empty => Self::empty(),
+            Inner::Bytes(bytes) => {
+                let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
+                let (from, to) = (place(first), place(first.saturating_add(length)));
+                bytes.slice(from..to).into()
+            }
+            Inner::Host(host) => host.slice(first, length),
+        }
+    }
+
+    /// One buffer of the bytes of two buffers in Rust memory; `None` when either is something else.
+    #[must_use]
+    pub fn append(self, next: Self) -> Option<Self> {
+        match (self.0, next.0) {
+            (Inner::Empty, next) => Some(Self(next)),
+            (first, Inner::Empty) => Some(Self(first)),
+            (Inner::Bytes(first), Inner::Bytes(next)) => Some(Bytes::from([first, next].concat()).into()),
+            _ => None,
+        }
+    }
+
+    /// Whether a reader of a tee's first half that stops before the end keeps the second from ending.
+    #[must_use]
+    pub(crate) fn stops_short(&self) -> bool {
+        matches!(&self.0, Inner::Host(host) if host.stops_short())
+    }
+
     /// Reads the body whole, so that [`try_clone`](Self::try_clone) works. A host's body stays with the host.
     ///
     /// # Errors
@@ -292,138 +333,6 @@ impl http_body::Body for Body {
     }
 }
 
-/// A native body: any `http_body::Body`.
-struct NativeStream(BoxStream, Option<u64>);
-
-impl HostBody for NativeStream {
-    fn len(&self) -> Option<u64> {
-        if self.0.is_end_stream() { Some(0) } else { self.0.size_hint().exact() }
-    }
-
-    fn try_clone(&self) -> Option<Body> {
-        None
-    }
-
-    fn tee(self: Box<Self>, limit: u64) -> Result<(Body, Body), Body> {
-        let (sender, receiver) = oneshot::channel();
-        let recording =
-            Recording { stream: self.0, limit, taken: BytesMut::new(), sender: Some(sender), length: self.1 };
-        Ok((Body::native(recording), Body::native(Recorded(Some(receiver)))))
-    }
-
-    fn buffer(self: Box<Self>, limit: u64) -> BoxFuture<'static, Result<Body, BodyError>> {
-        Box::pin(async move { Body::host(*self).into_bytes(limit).await.map(Body::from) })
-    }
-
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        self.0.as_mut().poll_frame(cx)
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
-        self
-    }
-}
-
-/// Turns the foreign error of a body into ours.
-struct Displayed<B>(Pin<Box<B>>);
-
-impl<B> http_body::Body for Displayed<B>
-where
-    B: http_body::Body<Data = Bytes>,
-    B::Error: fmt::Display,
-{
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(self.0.as_mut().poll_frame(cx));
-        Poll::Ready(frame.map(|frame| frame.map_err(|error| BodyError::Failed(error.to_string()))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
-    }
-}
-
-/// The client's half of a native tee: passes every frame on and hands the whole over at the end. Dropped early, failed
-/// or grown too large, it hands over nothing.
-struct Recording {
-    stream: BoxStream,
-    limit: u64,
-    taken: BytesMut,
-    sender: Option<oneshot::Sender<Bytes>>,
-    length: Option<u64>,
-}
-
-impl Recording {
-    fn record(&mut self, frame: Option<&Result<Frame<Bytes>, BodyError>>) {
-        match frame {
-            None => self.finish(),
-            Some(Err(_)) => self.sender = None,
-            Some(Ok(frame)) => {
-                let Some(data) = frame.data_ref() else { return };
-                if (self.taken.len() + data.len()) as u64 > self.limit {
-                    self.sender = None;
-                    self.taken = BytesMut::new();
-                } else if self.sender.is_some() {
-                    self.taken.extend_from_slice(data);
-                    // A client may stop polling once it has the last frame.
-                    if self.stream.is_end_stream() || self.length == Some(self.taken.len() as u64) {
-                        self.finish();
-                    }
-                }
-            }
-        }
-    }
-
-    fn finish(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            let _ = sender.send(std::mem::take(&mut self.taken).freeze());
-        }
-    }
-}
-
-impl http_body::Body for Recording {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(self.stream.as_mut().poll_frame(cx));
-        self.record(frame.as_ref());
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.stream.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.stream.size_hint()
-    }
-}
-
-/// The copy's half of a native tee: one frame, once the client's half has seen the end.
-struct Recorded(Option<oneshot::Receiver<Bytes>>);
-
-impl http_body::Body for Recorded {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Some(receiver) = &mut self.0 else { return Poll::Ready(None) };
-        let whole = ready!(Pin::new(receiver).poll(cx));
-        self.0 = None;
-        Poll::Ready(Some(match whole {
-            Ok(bytes) => Ok(Frame::data(bytes)),
-            Err(_) => Err(BodyError::Incomplete),
-        }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -482,6 +391,25 @@ mod tests {
         let (client, copy) = script(&[Some("ab"), Some("cd")]).tee(3).unwrap();
         assert_eq!(read(client).unwrap(), "abcd");
         assert!(matches!(read(copy), Err(BodyError::Incomplete)));
+    }
+
+    #[test]
+    fn slices() {
+        for (first, length, expected) in [(0, 5, "abcde"), (0, 1, "a"), (1, 3, "bcd"), (4, 1, "e"), (2, 0, "")] {
+            assert_eq!(read(Body::from("abcde").slice(first, length)).unwrap(), expected);
+            let stream = script(&[Some("ab"), Some(""), Some("cde")]);
+            assert_eq!(read(stream.slice(first, length)).unwrap(), expected, "{first} {length}");
+        }
+        assert!(matches!(read(script(&[Some("ab")]).slice(1, 3)), Err(BodyError::Incomplete)));
+        assert!(matches!(read(script(&[Some("ab"), None]).slice(1, 3)), Err(BodyError::Failed(_))));
+    }
+
+    #[test]
+    fn buffers_are_appended() {
+        let joined = Body::from("ab").append(Body::from("cd")).unwrap().append(Body::empty()).unwrap();
+        assert_eq!(read(joined).unwrap(), "abcd");
+        assert_eq!(read(Body::empty().append(Body::from("x")).unwrap()).unwrap(), "x");
+        assert!(script(&[Some("ab")]).append(Body::from("x")).is_none());
     }
 
     #[test]

@@ -1,0 +1,109 @@
+//! What unsafe requests make void (RFC 9111 section 4.4).
+
+use super::Cache;
+use super::plan::{Change, Plan, Question};
+use crate::message::Response;
+use crate::policy::{CacheKey, Level, RouteId, Tiers};
+use crate::runtime::within;
+use crate::semantics::Fields as _;
+use crate::semantics::freshness::Timestamp;
+use crate::semantics::invalidation::{Target, invalidates};
+use crate::stats::Event;
+use futures::channel::oneshot;
+use std::time::Duration;
+
+/// How long the answer to an unsafe request waits for the tiers to forget; they go on behind it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long one tier may take over one step of it, before the next is asked.
+const LIMIT: Duration = Duration::from_millis(700);
+
+/// An entry to be forgotten.
+pub(super) struct Void {
+    route: RouteId,
+    key: CacheKey,
+    tiers: Tiers,
+}
+
+impl Cache {
+    /// What the answered request may have changed: its target, and what `Location` and `Content-Location` name on the same
+    /// site.
+    pub(super) fn changed(&self, plan: &Plan, change: &Change, response: &Response) -> Vec<Void> {
+        let mut voids = Vec::new();
+        if !invalidates(&change.method, response.status) {
+            return voids;
+        }
+        self.void(plan, &change.target, &mut voids);
+        for name in ["location", "content-location"] {
+            let referred = response.headers.field(name).and_then(|value| {
+                let reference = std::str::from_utf8(&value).ok()?;
+                change.target.refers_to(reference)
+            });
+            if let Some(target) = referred {
+                self.void(plan, &target, &mut voids);
+            }
+        }
+        voids
+    }
+
+    /// Forgets, behind the response, what was found.
+    pub(super) fn forget_behind(&self, plan: &Plan, question: &Question) {
+        let key = question.slot().clone();
+        drop(self.forget(Void { route: plan.route, key, tiers: plan.policy.terms.tiers }));
+    }
+
+    /// The entry of a GET of `target`, under the table's policy and under that of the door which the change came through.
+    fn void(&self, plan: &Plan, target: &Target, voids: &mut Vec<Void>) {
+        let (route, policy) = self.config.routes().find(&target.path);
+        for policy in [policy, &plan.policy] {
+            let (terms, key) = (&policy.terms, CacheKey::of_target(&self.config.0.prefix, policy.terms.query, target));
+            let known = |other: &Void| other.key == key && other.tiers == terms.tiers;
+            if !terms.bypass && !voids.iter().any(known) {
+                voids.push(Void { route, key, tiers: terms.tiers });
+            }
+        }
+    }
+
+    /// Whether this isolate has made void what was received at that time in answer to the question.
+    pub(super) fn is_void(&self, question: &Question, received: Timestamp) -> bool {
+        self.config.0.voids.covers(&question.names(), received)
+    }
+
+    /// Forgets entries before the answer goes out, so that whoever changed something sees the change.
+    pub(super) async fn forget_now(&self, voids: Vec<Void>) {
+        let under_way: Vec<_> = voids.into_iter().map(|void| self.forget(void)).collect();
+        let all = async {
+            for finished in under_way {
+                let _ = finished.await;
+            }
+        };
+        let _ = within(&*self.runtime, Some(PATIENCE), Box::pin(all)).await;
+    }
+
+    /// Forgets an entry behind the response; the receiver hears of the end.
+    fn forget(&self, Void { route, key, tiers }: Void) -> oneshot::Receiver<()> {
+        let (done, finished) = oneshot::channel();
+        self.config.record(route, Event::Invalidated);
+        self.config.0.voids.add(key.name(), self.runtime.now());
+        let cache = self.clone();
+        self.runtime.spawn(Box::pin(async move {
+            // Furthest first, so that none is filled again from one that still has it.
+            for (_, tier) in cache.allowed(tiers).rev() {
+                // A deletion in L2 costs ten reads: only of what is there.
+                if tier.level() == Level::L2 {
+                    let found = within(&*cache.runtime, Some(LIMIT), tier.get(&key, cache.runtime.now())).await;
+                    if matches!(found, Some(Ok(None))) {
+                        continue;
+                    }
+                }
+                let deleted = within(&*cache.runtime, Some(LIMIT), tier.delete(&key)).await;
+                if !matches!(deleted, Some(Ok(()))) {
+                    cache.config.record(route, Event::TierFailed);
+                    cache.complain(tier.level().as_str(), &"an entry made void could not be deleted");
+                }
+            }
+            let _ = done.send(());
+        }));
+        finished
+    }
+}

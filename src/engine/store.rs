@@ -1,0 +1,288 @@
+//! One entry on its way into the tiers, behind the response.
+
+use super::Cache;
+use super::lookup::SMALL_BODY;
+use super::parts::joined;
+use super::plan::{Plan, Question};
+use crate::body::Body;
+use crate::entry::{Head, StoredResponse};
+use crate::policy::{CacheKey, Level, RouteId, key::KeyName};
+use crate::runtime::within;
+use crate::stats::Event;
+use crate::tier::{Takes, Tier, TierError};
+use futures::future::BoxFuture;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Cache {
+    /// Stores `entry` in the tiers of `places`, behind the response. Whether any of them takes it.
+    pub(super) fn store_behind(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        key: &CacheKey,
+        entry: StoredResponse,
+        places: Range<usize>,
+    ) -> bool {
+        let store = self.store(plan, question, key, &entry, places);
+        store.is_some_and(|store| store.run_behind(entry))
+    }
+
+    /// Runs `store` behind the response. A part is joined with the `old` one first; the entry in the primary slot learns of
+    /// a variant that its family did not know yet.
+    pub(super) fn run_behind(
+        &self,
+        plan: &Plan,
+        question: &Arc<Question>,
+        store: Store,
+        entry: StoredResponse,
+        newcomer: Option<u32>,
+        old: Option<StoredResponse>,
+    ) {
+        let (cache, plan, question) = (self.clone(), plan.clone(), Arc::clone(question));
+        self.runtime.spawn(Box::pin(async move {
+            let (store, entry) = match old {
+                None => (store, entry),
+                Some(old) => {
+                    let Some(entry) = joined(&*cache.runtime, old, entry).await else { return };
+                    // What has become whole is for all tiers.
+                    let all = cache.store(&plan, &question, &store.key, &entry, 0..cache.tiers.len());
+                    (all.unwrap_or(store), entry)
+                }
+            };
+            if let (true, Some(mark)) = (store.run(entry).await, newcomer) {
+                cache.introduce(&plan, &question, mark).await;
+            }
+        }));
+    }
+
+    /// The work of storing `entry` under `key`, when any tier of `places` takes it.
+    pub(super) fn store(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        key: &CacheKey,
+        entry: &StoredResponse,
+        places: Range<usize>,
+    ) -> Option<Store> {
+        let length = entry.body.len().or(entry.head.length);
+        let l2 = belongs_in_l2(&entry.head);
+        let (takers, leavers): (Vec<_>, Vec<_>) = self
+            .allowed(plan.policy.terms.tiers)
+            .filter(|(place, tier)| places.contains(place) && (l2 || tier.level() != Level::L2))
+            .map(|(_, tier)| (tier.takes(length), Arc::clone(tier)))
+            .partition(|(takes, _)| *takes != Takes::Nothing);
+        let leavers: Vec<_> = leavers.into_iter().map(|(_, tier)| tier).filter(|t| t.level() == Level::Hot).collect();
+        (!takers.is_empty() || !leavers.is_empty()).then(|| Store {
+            cache: self.clone(),
+            route: plan.route,
+            key: key.clone(),
+            names: [question.key.name(), key.name()],
+            begun: question.begun,
+            limit: plan.policy.terms.store.max_body,
+            takers,
+            leavers,
+        })
+    }
+
+    /// The work of storing `entry`, in the nearer tiers alone where L2's copy of the one that it renews will do. What else L2 has
+    /// of the question it must not go on with, even where the entry is not for L2.
+    pub(super) fn store_in_place(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        key: &CacheKey,
+        entry: &StoredResponse,
+        l2_keeps: bool,
+    ) -> Option<Store> {
+        if l2_keeps {
+            return self.store(plan, question, key, entry, self.free_places());
+        }
+        let mut store = self.store(plan, question, key, entry, 0..self.tiers.len())?;
+        if question.in_l2 && !belongs_in_l2(&entry.head) {
+            let l2 = self.allowed(plan.policy.terms.tiers).filter(|(_, tier)| tier.level() == Level::L2);
+            store.leavers.extend(l2.map(|(_, tier)| Arc::clone(tier)));
+        }
+        Some(store)
+    }
+
+    /// The tiers that writing to costs nothing.
+    pub(super) fn free_places(&self) -> Range<usize> {
+        0..self.tiers.iter().position(|tier| tier.level() == Level::L2).unwrap_or(self.tiers.len())
+    }
+}
+
+/// Whether L2's copy of the `old` entry will do: it is still there when the new one has to be validated, and may not be used
+/// for longer, or more freely, than the new one.
+pub(super) fn outlasts(old: &Head, new: &Head) -> bool {
+    let (before, after) = (&old.freshness, &new.freshness);
+    old.l2_until > new.received.plus(after.lifetime)
+        && before.born.plus(before.usable()) <= after.born.plus(after.usable())
+        && before.born.plus(before.lifetime) <= after.born.plus(after.lifetime)
+        && before.never_stale >= after.never_stale
+        && old.shared <= new.shared
+        && old.selecting == new.selecting
+}
+
+/// Whether an entry earns a write to L2: one that has to be validated before each use does not, nor does a part.
+pub(super) fn belongs_in_l2(head: &Head) -> bool {
+    head.part.is_none() && !head.freshness.usable_left(head.received).is_zero()
+}
+
+/// One entry to be stored: who takes it, and how.
+pub(super) struct Store {
+    cache: Cache,
+    route: RouteId,
+    key: CacheKey,
+    /// What makes the entry void while it is on its way: the target's key, and its own.
+    names: [KeyName; 2],
+    begun: u64,
+    limit: u64,
+    takers: Vec<(Takes, Arc<dyn Tier>)>,
+    /// Tiers that do not take it, and must not go on with its predecessor.
+    leavers: Vec<Arc<dyn Tier>>,
+}
+
+/// How long a tier may take over a small entry; the other tiers wait for it.
+const PUT_LIMIT: Duration = Duration::from_secs(10);
+
+impl Store {
+    /// Does the work behind the response. Whether any tier takes the entry.
+    pub(super) fn run_behind(self, entry: StoredResponse) -> bool {
+        let (taken, runtime) = (self.is_taken(), Arc::clone(&self.cache.runtime));
+        runtime.spawn(Box::pin(async move {
+            let _ = self.run(entry).await;
+        }));
+        taken
+    }
+
+    /// Whether any tier takes the entry.
+    pub(super) fn is_taken(&self) -> bool {
+        !self.takers.is_empty()
+    }
+
+    /// A small or shareable body is read once and shared; another streams into the nearest tier that takes streams, and
+    /// the rest is filled from what was committed there, so that an incomplete body reaches none.
+    pub(super) fn run(self, entry: StoredResponse) -> BoxFuture<'static, bool> {
+        Box::pin(async move {
+            for tier in &self.leavers {
+                let _ = within(&*self.cache.runtime, Some(PUT_LIMIT), tier.delete(&self.key)).await;
+            }
+            if self.takers.is_empty() {
+                return true;
+            }
+            let length = entry.body.len().or(entry.head.length);
+            let shared = entry.body.try_clone().is_some() || length.is_some_and(|length| length <= SMALL_BODY);
+            match self.source().filter(|_| !shared) {
+                Some(source) => self.stream(entry, source).await,
+                None => self.share(entry).await,
+            }
+        })
+    }
+
+    /// The place of the tier that a stream goes into. An L1 seen to be without effect is passed over when another
+    /// can take the stream.
+    fn source(&self) -> Option<usize> {
+        let streams = |skip_l1: bool| {
+            self.takers
+                .iter()
+                .position(|(takes, tier)| *takes == Takes::Stream && !(skip_l1 && tier.level() == Level::L1))
+        };
+        streams(self.cache.config.l1_is_inert()).or_else(|| streams(false))
+    }
+
+    async fn share(&self, entry: StoredResponse) -> bool {
+        let StoredResponse { head, headers, body } = entry;
+        let body = match body.buffer(self.limit).await {
+            Ok(body) if head.length.is_none_or(|length| body.len() == Some(length)) => body,
+            Ok(_) => return self.failed("storing", &"the body is not of the length announced"),
+            Err(error) => return self.failed("storing", &error),
+        };
+        let entry = StoredResponse { head: with_length(head, body.len()), headers, body };
+        let mut stored = false;
+        for (_, tier) in &self.takers {
+            if let Some(copy) = entry.try_clone() {
+                let put = Box::pin(self.put(tier, copy));
+                stored |= match within(&*self.cache.runtime, Some(PUT_LIMIT), put).await {
+                    Some(stored) => stored,
+                    None => self.failed(tier.level().as_str(), &"no answer in time"),
+                };
+            }
+        }
+        stored
+    }
+
+    async fn stream(&self, entry: StoredResponse, source: usize) -> bool {
+        let Some((_, first)) = self.takers.get(source) else { return false };
+        let fields = entry.with_body(Body::empty());
+        if !self.put(first, entry).await {
+            return false;
+        }
+        for (_, (takes, tier)) in self.takers.iter().enumerate().filter(|(place, _)| *place != source) {
+            let committed = match first.get(&self.key, self.cache.runtime.now()).await {
+                Ok(committed) => committed,
+                Err(error) => return self.failed(first.level().as_str(), &error),
+            };
+            if first.level() == Level::L1 {
+                self.cache.config.note_l1(committed.is_none());
+            }
+            let Some(committed) = committed else {
+                return self.failed(first.level().as_str(), &"the entry just stored is not there");
+            };
+            let body = match takes {
+                Takes::Buffer => committed.body.buffer(self.limit).await,
+                _ => Ok(committed.body),
+            };
+            match body {
+                Ok(body) => {
+                    let head = with_length(Arc::clone(&fields.head), body.len());
+                    self.put(tier, StoredResponse { head, ..fields.with_body(body) }).await
+                }
+                Err(error) => return self.failed(tier.level().as_str(), &error),
+            };
+        }
+        true
+    }
+
+    async fn put(&self, tier: &Arc<dyn Tier>, entry: StoredResponse) -> bool {
+        // RFC 9111 section 4.4: what was asked for before a change is not there after it.
+        if self.is_overtaken() {
+            return false;
+        }
+        let result = tier.put(&self.key, entry, self.cache.runtime.now()).await;
+        if self.is_overtaken() {
+            let _ = tier.delete(&self.key).await;
+            return false;
+        }
+        match &result {
+            Ok(()) => self.cache.config.record(self.route, Event::Stored),
+            Err(error) => drop(self.failed(tier.level().as_str(), error as &TierError)),
+        }
+        result.is_ok()
+    }
+
+    fn is_overtaken(&self) -> bool {
+        self.cache.config.0.voids.overtook(&self.names, self.begun)
+    }
+
+    fn failed(&self, what: &str, why: &dyn std::fmt::Display) -> bool {
+        self.cache.config.record(self.route, Event::StoreFailed);
+        self.cache.complain(what, why);
+        false
+    }
+}
+
+/// The head for changing.
+#[inline(never)]
+pub(super) fn own(head: &mut Arc<Head>) -> &mut Head {
+    Arc::make_mut(head)
+}
+
+/// The head of an entry whose length has become known.
+fn with_length(mut head: Arc<Head>, length: Option<u64>) -> Arc<Head> {
+    if head.length.is_none() && length.is_some() {
+        own(&mut head).length = length;
+    }
+    head
+}
