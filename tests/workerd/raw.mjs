@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
 import workerd from "workerd";
 import { root, wranglerConfig } from "../../tools/local.mjs";
 import { exchange } from "./harness.mjs";
@@ -17,7 +18,8 @@ async function firstLine(stream) {
 const external = (name, port, style) => `(name = "${name}", external = (address = "127.0.0.1:${port}", http = (style = ${style})))`;
 
 export class RawFixture {
-  static async start() {
+  /** `origin`: the port of another origin than the stand-in. */
+  static async start({ origin } = {}) {
     const fixture = new RawFixture();
     fixture.standin = spawn(path.join(root, "target/tools/standin"), { stdio: ["ignore", "pipe", "inherit"] });
     fixture.ports = JSON.parse(await firstLine(fixture.standin.stdout));
@@ -45,7 +47,7 @@ const config :Workerd.Config = (
     )),
     ${external("cache", fixture.ports.cache, "proxy")},
     ${external("kv", fixture.ports.kv, "host")},
-    ${external("origin", fixture.ports.origin, "proxy")},
+    ${external("origin", origin ?? fixture.ports.origin, "proxy")},
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "main")],
 );
@@ -105,6 +107,47 @@ const config :Workerd.Config = (
 
   counters() {
     return this.#control("/counters");
+  }
+
+  /** Counters are as at the start; what is stored stays. */
+  forgetCounters() {
+    return this.#control("/counters/reset", {});
+  }
+
+  /** Waits for what runs behind the responses: until nothing was heard for a while of either store or of the origin. */
+  async settled(_table, quiet = 100) {
+    for (let before, since, i = 0; i < 500; i++) {
+      const now = JSON.stringify(await this.counters());
+      if (now !== before) [before, since] = [now, Date.now()];
+      else if (Date.now() - since >= quiet) return;
+      await sleep(15);
+    }
+    throw new Error("the Worker does not come to rest");
+  }
+
+  /** `get`, then `settled`. */
+  async ask(path, options) {
+    const answer = await this.get(path, options);
+    await this.settled();
+    return answer;
+  }
+
+  emptyL1() {
+    return this.clear("cache");
+  }
+
+  emptyL2() {
+    return this.clear("kv");
+  }
+
+  /** What one `ask` costs: the requests to either store, by kind. */
+  async costs(path, options) {
+    await this.settled();
+    await this.forgetCounters();
+    const answer = await this.ask(path, options);
+    const { cache, kv } = await this.counters();
+    const of = (counted) => Object.fromEntries(["get", "put", "delete"].flatMap((op) => (counted[op] ? [[op, counted[op]]] : [])));
+    return { answer, l1: of(cache), l2: of(kv) };
   }
 
   async stats(table) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use worker::*;
 
-use crate::body;
+use crate::{body, law};
 
 static RUNS: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
 static FAIL: AtomicBool = AtomicBool::new(false);
@@ -77,6 +77,7 @@ fn router(run: u32) -> Router<'static, u32> {
         .get("/nostore", |_, ctx| with(ctx.data, &[("cache-control", "no-store")]))
         .get("/silent/:name", count)
         .post_async("/count/:name", |mut req, _| async move { Response::from_bytes(req.bytes().await?) })
+        .on_async("/law/:policy/:name", law::answer)
         .get_async("/fetch/*path", |req, ctx| async move {
             let target = path_and_query(&req);
             let url = format!("{}{}", ctx.var("ORIGIN")?, target.trim_start_matches("/fetch"));

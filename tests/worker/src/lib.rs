@@ -6,12 +6,17 @@
 //!
 //! - `stats`: the counters of the table in use;
 //! - `runs`: how often the application ran, by path and query;
-//! - `fail/on`, `fail/off`: whether `/flaky/...` answers with a 503.
+//! - `fail/on`, `fail/off`: whether `/flaky/...` answers with a 503;
+//! - `seen`: what `/law/...` was asked, by path and query;
+//! - `next/...`: makes the version of a path under `/law/` the next one, as if behind the cache's back;
+//! - `memory`: bytes of WebAssembly memory.
 
 mod app;
 mod body;
+mod law;
 mod tables;
 
+use worker::wasm_bindgen::{self, JsCast};
 use worker::*;
 
 #[event(fetch)]
@@ -25,9 +30,22 @@ async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response
             "runs" => Response::from_json(&app::runs())?,
             "fail/on" => app::fail(true)?,
             "fail/off" => app::fail(false)?,
+            "seen" => Response::from_json(&law::seen())?,
+            "memory" => Response::ok(memory().to_string())?,
+            next if next.starts_with("next/") => {
+                law::next(next.trim_start_matches("next"));
+                Response::empty()?
+            }
             _ => Response::error("no such command", 404)?,
         }
         .into());
     }
     cache.open(&env, ctx).kv(&kv).run(req, |req| app::handle(req, env)).await
+}
+
+/// It never shrinks: a body that was in it once shows.
+fn memory() -> u32 {
+    let memory: js_sys::WebAssembly::Memory = wasm_bindgen::memory().unchecked_into();
+    let buffer: js_sys::ArrayBuffer = memory.buffer().unchecked_into();
+    buffer.byte_length()
 }

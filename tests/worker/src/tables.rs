@@ -9,6 +9,8 @@ type Table = Result<CacheConfig, ConfigError>;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
+/// So short that a test can wait for its end many times.
+const BLINK: Duration = Duration::from_millis(200);
 
 fn table(app: &str, version: u32, hot_budget: u64) -> Table {
     CacheConfig::new(app, SchemaVersion(version))
@@ -38,6 +40,14 @@ fn table(app: &str, version: u32, hot_budget: u64) -> Table {
         .route("/vary", Policy::ttl(MINUTE))
         .route("/private", Policy::ttl(MINUTE))
         .route("/nostore", Policy::ttl(MINUTE))
+        // Answers to order.
+        .route("/law/minute/:name", Policy::ttl(MINUTE))
+        .route("/law/pair/:name", Policy::ttl(MINUTE).max_variants(2))
+        .route("/law/tongues/:name", Policy::ttl(MINUTE).languages(&["en", "it", "de"]))
+        .route("/law/blink/:name", Policy::ttl(BLINK))
+        .route("/law/brief/:name", Policy::ttl(BLINK).keep(2 * SECOND))
+        .route("/law/behind/:name", Policy::ttl(BLINK).stale_while_revalidate(MINUTE))
+        .route("/law/headers/:name", Policy::from_headers())
         // Not for the cache at all.
         .route("/bypass/*rest", Policy::bypass())
         // /fetch/... and all else: by the headers of the answer.
