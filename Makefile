@@ -4,7 +4,7 @@ PRESET ?= rfc9111
 ORIGIN ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo proxy test test-native test-workerd lint fmt size bench
+.PHONY: help setup demo proxy test test-native test-workerd conformance fuzz lint fmt size bench bench-native
 
 help: ## this list
 	@echo "make TARGET"
@@ -32,6 +32,14 @@ test-native: ## unit, integration and doc tests on this machine
 test-workerd: setup ## the tests in the local Workers runtime
 	@tools/test.sh workerd
 
+conformance: setup ## the proxy against RFC 9110, 9111, 5861, 9211 and 9213, from outside: a score per chapter
+	@tools/build-worker.sh examples/proxy
+	@node tests/conformance/run.mjs
+
+fuzz: SECONDS_EACH ?= 60
+fuzz: ## the parsers under libFuzzer, a minute each; SECONDS_EACH=60
+	@tests/fuzz/run.sh $(SECONDS_EACH)
+
 lint: setup ## formatting, clippy for both targets, each feature alone
 	@tools/test.sh lint
 
@@ -41,5 +49,8 @@ fmt: ## format the code
 size: setup ## what layercake adds to a Worker, in bytes
 	@benches/size.sh
 
-bench: setup ## CPU time per request, against Workers written by hand
+bench: setup bench-native ## CPU time per request, against Workers written by hand; and what bench-native does
 	@benches/run.sh
+
+bench-native: ## the rules in nanoseconds, beside http-cache-semantics
+	@cargo run --release --quiet --manifest-path benches/native/Cargo.toml

@@ -50,6 +50,17 @@ node_tests() { # node_tests TITLE FILES...: the same for node's test runner
     sed -n '/failing tests:/,$p' "$log" | tail -n 120
 }
 
+conformance_tests() { # conformance_tests TITLE: the same for the conformance run, which fails by its must-level cases
+    local passed
+    run "$1" node tests/conformance/run.mjs
+    passed=$(awk '$1 == "total" { sub("/.*", "", $2); print $2 }' "$log")
+    echo ", ${passed:-0} passed"
+    tests=$((tests + ${passed:-0}))
+    $ok && return
+    failed=$((failed + 1))
+    tail -n 80 "$log"
+}
+
 lint() {
     local feature
     check "Formatting" cargo fmt --all --check -- --color never
@@ -57,6 +68,8 @@ lint() {
     check "Clippy, wasm32, worker and axum" \
         cargo clippy --quiet --target wasm32-unknown-unknown --features worker,axum -- -D warnings
     check "Clippy, examples and tools" cargo clippy --quiet --workspace --exclude layercake --all-targets -- -D warnings
+    check "Clippy, native benches" \
+        cargo clippy --quiet --all-targets --manifest-path benches/native/Cargo.toml --target-dir target/native -- -D warnings
     for feature in "" $(awk '/^\[/ { on = $0 == "[features]" } on && /^[a-z]+ = / { print $1 }' Cargo.toml); do
         [ "$feature" != default ] || continue
         check "Compiles with ${feature:+only }${feature:-no features}" cargo check --quiet --no-default-features --features "$feature"
@@ -75,6 +88,7 @@ workerd() {
     done
     check "Stand-ins for faults" cargo build --quiet --profile tools -p standin
     node_tests "Tests in the local Workers runtime" tests/workerd/*.test.mjs
+    conformance_tests "Conformance, through the proxy"
 }
 
 for group in "${@:-native}"; do
