@@ -94,4 +94,4 @@ pub mod worker;
 
 pub use body::Body;
 pub use engine::{Cache, CacheConfig, CacheConfigBuilder, ConfigError, Origin};
-pub use policy::{Policy, SchemaVersion};
+pub use policy::{Policy, QueryKey, SchemaVersion};

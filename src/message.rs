@@ -162,18 +162,21 @@ pub struct Ask {
     pub whole: bool,
     /// What the handler does not get to see.
     pub hide: Hide,
-    /// Fields put in place of the client's: the cache's own conditions, and selecting fields that the policy narrows.
+    /// Fields put in place of the client's: the cache's own conditions, selecting fields that the policy narrows, and the
+    /// cookies that it keys on.
     pub set: Vec<(&'static str, Box<str>)>,
+    /// Path and query put in place of the client's, where not all of them counts.
+    pub target: Option<Box<str>>,
 }
 
 impl Ask {
     /// The client's request untouched.
-    pub const AS_IS: Self = Self { whole: false, hide: Hide::Nothing, set: Vec::new() };
+    pub const AS_IS: Self = Self { whole: false, hide: Hide::Nothing, set: Vec::new(), target: None };
 
     /// A whole answer, to a request without what `hide` names.
     #[must_use]
     pub const fn whole(hide: Hide) -> Self {
-        Self { whole: true, hide, set: Vec::new() }
+        Self { whole: true, hide, set: Vec::new(), target: None }
     }
 
     /// Whether the door may hand the request on without looking at it.
@@ -194,7 +197,7 @@ impl Ask {
 pub enum Hide {
     /// Nothing: the response decides whether it may be stored, by RFC 9111 alone.
     Nothing,
-    /// The `Cookie` field, which holds only harmless cookies here.
+    /// The `Cookie` field, which holds only harmless cookies here, and those that are keyed on.
     Cookies,
     /// Everything that tells one visitor from another: `Cookie`, `Authorization` and the platform's `request.cf`.
     Identity,

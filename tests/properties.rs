@@ -3,7 +3,8 @@
 use layercake::entry::{Declared, Family, Head, wire};
 use layercake::message::RequestView;
 use layercake::policy::cookies::{HARMLESS_COOKIES, all_match};
-use layercake::policy::{CacheKey, KeyPrefix, QueryKey, SchemaVersion};
+use layercake::policy::key::Keyed;
+use layercake::policy::{CacheKey, KeyPrefix, SchemaVersion};
 use layercake::semantics::cache_control::{CacheControl, MAX_DELTA_SECONDS};
 use layercake::semantics::freshness::{Freshness, Timestamp};
 use layercake::semantics::range::Part;
@@ -202,7 +203,7 @@ fn target() -> impl Strategy<Value = Target> {
 
 fn key(prefix: (&str, u32, &str), target: &Target) -> ([u8; 20], [u8; 12]) {
     let prefix = KeyPrefix::new(prefix.0, SchemaVersion(prefix.1), prefix.2).unwrap();
-    let key = CacheKey::of(&prefix, QueryKey::Whole, target);
+    let key = CacheKey::of(&prefix, &Keyed::target(target));
     (key.name(), key.check())
 }
 
@@ -479,7 +480,7 @@ proptest! {
         let prefix = KeyPrefix::new("shop", SchemaVersion(1), "").unwrap();
         let authority = format!("shop.example:{digits}");
         let target = Target { authority: authority.clone(), ..target };
-        let url: http::Uri = CacheKey::of(&prefix, QueryKey::Whole, &target).url().parse().unwrap();
+        let url: http::Uri = CacheKey::of(&prefix, &Keyed::target(&target)).url().parse().unwrap();
         let port = match target.scheme {
             "https" => ":443",
             _ => ":80",

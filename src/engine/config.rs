@@ -2,8 +2,9 @@
 
 use super::trust::Trust;
 use super::voids::Voids;
+use crate::message::RequestView;
 use crate::policy::cookies::HARMLESS_COOKIES;
-use crate::policy::{KeyPrefix, Policy, RouteId, Routes, SchemaVersion, key::KeyName};
+use crate::policy::{Computed, KeyPrefix, Policy, Problem, RouteId, Routes, SchemaVersion, Values, key::KeyName};
 use crate::semantics::freshness::Timestamp;
 use crate::stats::{Counters, Event, Recorder, Stats};
 use std::fmt;
@@ -88,6 +89,7 @@ pub(super) struct Shared {
     pub(super) harmless_cookies: Vec<Box<str>>,
     pub(super) unkeyed_headers: Vec<Box<str>>,
     pub(super) platform_cache: bool,
+    values: Vec<Computed>,
     hot: HotOptions,
     counters: Counters,
     recorder: Option<Arc<dyn Recorder>>,
@@ -116,6 +118,7 @@ impl CacheConfig {
             harmless_cookies: HARMLESS_COOKIES.iter().map(|c| (*c).into()).collect(),
             unkeyed_headers: UNKEYED_HEADERS.iter().map(|h| (*h).into()).collect(),
             platform_cache: false,
+            values: Vec::new(),
             hot: HotOptions { budget: 4 << 20, max_body: 64 << 10, max_stay: Duration::from_secs(5) },
             recorder: None,
             log_requests: 1000,
@@ -143,6 +146,12 @@ impl CacheConfig {
         &self.0.routes
     }
 
+    /// Checks a policy that is not in the table.
+    #[cfg(feature = "tower")]
+    pub(crate) fn check(&self, policy: &Policy, name: &str) -> Result<(), ConfigError> {
+        check(policy, &self.0.values, 1, name)
+    }
+
     /// The route of `path`, when its policy is to bypass.
     #[cfg(feature = "worker")]
     pub(crate) fn bypassed(&self, path: &str) -> Option<(RouteId, Arc<Policy>)> {
@@ -154,6 +163,12 @@ impl CacheConfig {
     #[must_use]
     pub fn hot(&self) -> HotOptions {
         self.0.hot
+    }
+
+    /// What `request` has of the values that `wanted` says.
+    pub(super) fn values(&self, request: &dyn RequestView, wanted: impl Fn(&str) -> bool) -> Values {
+        let computed = self.0.values.iter().filter(|value| wanted(&value.name));
+        computed.map(|value| (value.name.clone(), (value.compute)(request).map(String::into_boxed_str))).collect()
     }
 
     pub(super) fn record(&self, route: RouteId, event: Event) {
@@ -239,6 +254,11 @@ impl fmt::Debug for CacheConfig {
     }
 }
 
+fn check(policy: &Policy, values: &[Computed], rule: usize, pattern: &str) -> Result<(), ConfigError> {
+    let Some(Problem { field, value, expected }) = policy.problem(values) else { return Ok(()) };
+    Err(ConfigError::Policy { rule, pattern: pattern.to_owned(), field, value, expected })
+}
+
 /// Header fields that change answers in some frameworks and that no key holds: with one of them present the request is
 /// not for a shared cache. The fields a platform or proxy adds to every request (`X-Forwarded-For`, `X-Forwarded-Proto`,
 /// `X-Real-IP`, `CF-*`) are not among them.
@@ -265,6 +285,7 @@ pub struct CacheConfigBuilder {
     harmless_cookies: Vec<Box<str>>,
     unkeyed_headers: Vec<Box<str>>,
     platform_cache: bool,
+    values: Vec<Computed>,
     hot: HotOptions,
     recorder: Option<Arc<dyn Recorder>>,
     log_requests: u64,
@@ -300,6 +321,31 @@ impl CacheConfigBuilder {
     /// The request fields that make the cache step aside, in place of [`UNKEYED_HEADERS`].
     pub fn unkeyed_headers(mut self, names: &[&str]) -> Self {
         self.unkeyed_headers = names.iter().map(|n| n.to_ascii_lowercase().into()).collect();
+        self
+    }
+
+    /// Names a value that policies may key on ([`Policy::key_values`]). A request for which `compute` has no value goes past the
+    /// cache: nobody can tell who may share its answer. Of two functions of one name the first counts.
+    ///
+    /// ```
+    /// use layercake::{CacheConfig, Policy, SchemaVersion};
+    /// use std::time::Duration;
+    ///
+    /// let config = CacheConfig::new("shop", SchemaVersion(1))
+    ///     .value("country", |request| {
+    ///         let country = request.field("cf-ipcountry")?;
+    ///         Some(String::from_utf8_lossy(&country).into_owned())
+    ///     })
+    ///     .route("/prices", Policy::ttl(Duration::from_secs(60)).key_values(&["country"]))
+    ///     .build();
+    /// assert!(config.is_ok());
+    /// ```
+    pub fn value(
+        mut self,
+        name: &str,
+        compute: impl Fn(&dyn RequestView) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.values.push(Computed { name: name.into(), compute: Arc::new(compute) });
         self
     }
 
@@ -359,15 +405,7 @@ impl CacheConfigBuilder {
         })?;
         let named = self.rules.iter().map(|(pattern, policy)| (pattern.as_str(), policy));
         for (place, (pattern, policy)) in named.chain([("(fallback)", &self.fallback)]).enumerate() {
-            if let Some(problem) = policy.problem() {
-                return Err(ConfigError::Policy {
-                    rule: place + 1,
-                    pattern: pattern.to_owned(),
-                    field: problem.field,
-                    value: problem.value.clone(),
-                    expected: problem.expected,
-                });
-            }
+            check(policy, &self.values, place + 1, pattern)?;
         }
         let (rules, fallback) =
             (std::mem::take(&mut self.rules), std::mem::replace(&mut self.fallback, Policy::bypass()));
@@ -387,6 +425,7 @@ impl CacheConfigBuilder {
             harmless_cookies: self.harmless_cookies,
             unkeyed_headers: self.unkeyed_headers,
             platform_cache: self.platform_cache,
+            values: self.values,
             hot: self.hot,
             counters,
             recorder: self.recorder,

@@ -33,14 +33,14 @@ impl Cache {
         if !invalidates(&change.method, response.status) {
             return voids;
         }
-        self.void(plan, &change.target, &mut voids);
+        self.void(plan, change, &change.target, &mut voids);
         for name in ["location", "content-location"] {
             let referred = response.headers.field(name).and_then(|value| {
                 let reference = std::str::from_utf8(&value).ok()?;
                 change.target.refers_to(reference)
             });
             if let Some(target) = referred {
-                self.void(plan, &target, &mut voids);
+                self.void(plan, change, &target, &mut voids);
             }
         }
         voids
@@ -52,11 +52,18 @@ impl Cache {
         drop(self.forget(Void { route: plan.route, key, tiers: plan.policy.terms.tiers }));
     }
 
-    /// The entry of a GET of `target`, under the table's policy and under that of the door which the change came through.
-    fn void(&self, plan: &Plan, target: &Target, voids: &mut Vec<Void>) {
+    /// The entry of a GET of `target` by whoever made the change, under the table's policy and under that of the door which
+    /// the change came through.
+    fn void(&self, plan: &Plan, change: &Change, target: &Target, voids: &mut Vec<Void>) {
         let (route, policy) = self.config.routes().find(&target.path);
         for policy in [policy, &plan.policy] {
-            let (terms, key) = (&policy.terms, CacheKey::of_target(&self.config.0.prefix, policy.terms.query, target));
+            let terms = &policy.terms;
+            let Some(parts) = terms.keyer.parts(&terms.narrow, change.fields.as_ref(), &change.values) else {
+                continue;
+            };
+            let site = (&*target.scheme, &*target.authority);
+            let keyed = terms.keyer.keyed(site, &target.path, target.query.as_deref(), &parts);
+            let key = CacheKey::of(&self.config.0.prefix, &keyed);
             let known = |other: &Void| other.key == key && other.tiers == terms.tiers;
             if !terms.bypass && !voids.iter().any(known) {
                 voids.push(Void { route, key, tiers: terms.tiers });

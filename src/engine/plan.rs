@@ -3,7 +3,8 @@
 use super::CacheConfig;
 use crate::entry::Head;
 use crate::message::{Ask, Hide, RequestView, Response};
-use crate::policy::{CacheKey, Policy, RouteId, cookies, key::KeyName};
+use crate::policy::path::is_ambiguous;
+use crate::policy::{CacheKey, Policy, RouteId, Values, cookies, key::KeyName};
 use crate::semantics::Fields;
 use crate::semantics::cache_control::{CacheControl, Governing};
 use crate::semantics::freshness::{Timestamp, explicit_lifetime};
@@ -43,6 +44,9 @@ pub(super) struct Forward {
 pub(super) struct Change {
     pub(super) method: Box<str>,
     pub(super) target: Target,
+    /// What the request has of all that policies key on.
+    pub(super) fields: Arc<dyn Fields + Send + Sync>,
+    pub(super) values: Values,
     /// What a GET of the target would ask, where the answer to a POST may be stored for it.
     pub(super) stored_for: Option<Box<Question>>,
 }
@@ -65,6 +69,10 @@ impl Change {
 }
 
 impl Forward {
+    const fn bypass(detail: &'static str, personal: bool) -> Self {
+        Self { reason: ForwardReason::Bypass, detail: Some(detail), personal, change: None }
+    }
+
     /// The route's policy is to bypass. The owner says so where answers are personal.
     pub(super) const BY_POLICY: Self =
         Self { reason: ForwardReason::Bypass, detail: Some("policy"), personal: true, change: None };
@@ -113,7 +121,10 @@ impl Plan {
         let (get, head) = (request.method() == "GET", request.method() == "HEAD");
         let gate = match forward(config, &policy, request) {
             Some(forward) => Gate::Forward(forward),
-            None => Gate::Lookup(Box::new(question(config, &policy, request))),
+            None => match question(config, &policy, request) {
+                Some(question) => Gate::Lookup(Box::new(question)),
+                None => Gate::Forward(Forward::bypass("key-value", true)),
+            },
         };
         (Self { route, policy, head, cacheable_method: get || head }, gate)
     }
@@ -121,9 +132,7 @@ impl Plan {
 
 /// Why the cache has to step aside, if it has to.
 fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Option<Forward> {
-    let bypass = |detail, personal| {
-        Some(Forward { reason: ForwardReason::Bypass, detail: Some(detail), personal, change: None })
-    };
+    let bypass = |detail, personal| Some(Forward::bypass(detail, personal));
     let method = request.method();
     let answered = match method {
         "GET" => policy.terms.methods.get,
@@ -147,12 +156,17 @@ fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> 
     if policy.terms.store.to_the_letter {
         return None;
     }
-    if config.0.unkeyed_headers.iter().any(|name| request.has(name)) {
+    // The route that was found may be another than the one that the handler finds.
+    if !policy.terms.keyer.path.ambiguous && is_ambiguous(request.path()) {
+        return bypass("path", true);
+    }
+    if config.0.unkeyed_headers.iter().any(|name| request.has(name) && !policy.terms.keyer.has_header(name)) {
         return bypass("unkeyed-header", true);
     }
     if !policy.terms.anonymous {
         let cookies = request.field("cookie");
-        if cookies.is_some_and(|field| !cookies::all_match(&field, &config.0.harmless_cookies)) {
+        let (keyed, harmless) = (&policy.terms.keyer.cookies, &config.0.harmless_cookies);
+        if cookies.is_some_and(|field| !cookies::all_known(&field, keyed, harmless)) {
             return bypass("cookie", true);
         }
     }
@@ -172,7 +186,9 @@ fn change(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> C
             path: request.path().into(),
             query: request.query().map(Into::into),
         },
-        stored_for: may_be_stored.then(|| Box::new(question(config, policy, request))),
+        fields: request.keep_fields(),
+        values: config.values(request, |_| true),
+        stored_for: if may_be_stored { question(config, policy, request).map(Box::new) } else { None },
     }
 }
 
@@ -184,10 +200,14 @@ fn has_visible_content(policy: &Policy, request: &dyn RequestView) -> bool {
     !hidden && (request.has("transfer-encoding") || request.field("content-length").is_some_and(some))
 }
 
-fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Question {
-    let letter = policy.terms.store.to_the_letter;
+/// What the cache has to know; nothing when a value that the policy keys on cannot be computed.
+fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Option<Question> {
+    let (keyer, letter) = (&policy.terms.keyer, policy.terms.store.to_the_letter);
+    let values = config.values(request, |name| keyer.values.iter().any(|wanted| **wanted == *name));
+    let parts = keyer.parts(&policy.terms.narrow, request, &values)?;
+    let keyed = keyer.keyed((request.scheme(), request.authority()), request.path(), request.query(), &parts);
     let directives = request.field("cache-control").map(|value| CacheControl::parse(&value));
-    let authorization = !policy.terms.anonymous && request.has("authorization");
+    let authorization = !policy.terms.anonymous && request.has("authorization") && !keyer.has_header("authorization");
     let hide = match letter {
         _ if policy.terms.anonymous => Hide::Identity,
         true => Hide::Nothing,
@@ -195,7 +215,7 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
     };
     // Where the answer may turn out to be one visitor's own, the handler gets that visitor's request as it is.
     let mut ask = match letter {
-        true => Ask { whole: false, hide, set: Vec::new() },
+        true => Ask { hide, ..Ask::AS_IS },
         false if authorization => Ask::AS_IS,
         false => Ask::whole(hide),
     };
@@ -206,8 +226,16 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
             ask.set.push((narrow.field(), chosen.into()));
         }
     }
-    Question {
-        key: CacheKey::of(&config.0.prefix, policy.terms.query, request),
+    if ask.hide != Hide::Nothing && !keyer.cookies.is_empty() {
+        let kept = request.field("cookie").and_then(|field| cookies::only(&field, &keyer.cookies));
+        ask.set.extend(kept.map(|kept| ("cookie", kept)));
+    }
+    if *keyed.path != *request.path() || keyed.query.as_deref() != request.query() {
+        let query = keyed.query.as_deref().map_or([""; 2], |query| ["?", query]);
+        ask.target = Some([&*keyed.path, query[0], query[1]].concat().into());
+    }
+    Some(Question {
+        key: CacheKey::of(&config.0.prefix, &keyed),
         variant: None,
         primary: None,
         begun: config.0.voids.count(),
@@ -220,7 +248,7 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
         directives: directives.filter(|_| letter),
         ask,
         hide,
-    }
+    })
 }
 
 impl Question {
@@ -237,7 +265,7 @@ impl Question {
     /// What the origin is asked on the cache's own account: for a whole answer, if these `conditions` say that it is another
     /// than the one stored (RFC 9111 section 4.3.1).
     pub(super) fn conditional(&self, conditions: Vec<(&'static str, Box<str>)>) -> Ask {
-        let mut ask = Ask { whole: true, hide: self.hide, set: self.ask.set.clone() };
+        let mut ask = Ask { whole: true, hide: self.hide, ..self.ask.clone() };
         ask.set.extend(conditions);
         ask
     }

@@ -70,15 +70,7 @@ impl CacheLayer {
     ///
     /// When a setting of the policy cannot be meant.
     pub fn policy(mut self, policy: Policy) -> Result<Self, crate::ConfigError> {
-        if let Some(problem) = policy.problem() {
-            return Err(crate::ConfigError::Policy {
-                rule: 1,
-                pattern: "(layer)".to_owned(),
-                field: problem.field,
-                value: problem.value.clone(),
-                expected: problem.expected,
-            });
-        }
+        self.cache.config().check(&policy, "(layer)")?;
         self.policy = Some(Arc::new(policy));
         Ok(self)
     }

@@ -136,6 +136,13 @@ fn mask<B>(request: &mut http::Request<B>, ask: &Ask) {
     for (name, value) in &ask.set {
         HeaderFields::set(request.headers_mut(), name, value);
     }
+    if let Some(target) = ask.target.as_deref().and_then(|target| target.parse().ok()) {
+        let mut parts = request.uri().clone().into_parts();
+        parts.path_and_query = Some(target);
+        if let Ok(uri) = http::Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
     #[cfg(feature = "worker")]
     if ask.hide == Hide::Identity {
         request.extensions_mut().remove::<worker::Cf>();

@@ -4,8 +4,11 @@
 //!
 //! 1. the text `layercake key 1`
 //! 2. the app, the schema version in decimal, the environment (empty when there is none)
-//! 3. the scheme, the authority in lower case without the scheme's default port, the path as sent
-//! 4. `?` and the query as the policy keys on it, or nothing when there is none
+//! 3. the scheme; the authority in lower case without the scheme's default port, or nothing where hosts share; the path as
+//!    it counts
+//! 4. `?` and the query as it counts, or nothing when there is none
+//! 5. for each further thing that the policy keys on, in the order of kind and name: `header:`, `cookie:` or `value:` and the
+//!    name; `=` and the value, or nothing when the request has none
 //!
 //! Variants of one target have keys derived from its own ([`CacheKey::variant`]).
 //!
@@ -15,8 +18,9 @@
 use crate::entry::wire::hex;
 use crate::entry::{KeyCheck, Selecting};
 use crate::message::RequestView;
-use crate::semantics::invalidation::{Target, without_default_port};
+use crate::semantics::invalidation::without_default_port;
 use sha2::{Digest, Sha256};
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// The version of what the app stores. Raise it when a new release must not read what the old one stored.
@@ -67,24 +71,40 @@ impl KeyPrefix {
     }
 }
 
-/// How the query enters the key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum QueryKey {
-    /// Byte for byte.
-    #[default]
-    Whole,
-    /// Not at all: every query gets the same answer.
-    Ignored,
+/// What of a request enters its key.
+#[derive(Clone, Debug)]
+pub struct Keyed<'r> {
+    /// `http` or `https`.
+    pub scheme: &'r str,
+    /// Host and port as sent.
+    pub authority: &'r str,
+    /// Whether the authority counts; where it does not, hosts share their entries.
+    pub by_host: bool,
+    /// The path as it counts.
+    pub path: Cow<'r, str>,
+    /// The query as it counts.
+    pub query: Option<Cow<'r, str>>,
+    /// What else counts, by kind and name.
+    pub parts: &'r [KeyPart],
 }
 
-impl QueryKey {
-    const fn apply(self, query: Option<&str>) -> Option<&str> {
-        match self {
-            Self::Whole => query,
-            Self::Ignored => None,
+impl<'r> Keyed<'r> {
+    /// The target as sent, and nothing else.
+    pub fn target(request: &'r (impl RequestView + ?Sized)) -> Self {
+        Self {
+            scheme: request.scheme(),
+            authority: request.authority(),
+            by_host: true,
+            path: request.path().into(),
+            query: request.query().map(Cow::Borrowed),
+            parts: &[],
         }
     }
 }
+
+/// Something beside the target that a policy keys on: its label (`header:`, `cookie:` or `value:` and the name) and what
+/// the request has there.
+pub type KeyPart = (Box<str>, Option<Box<str>>);
 
 /// The key of one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,34 +119,19 @@ pub struct CacheKey {
 pub type KeyName = [u8; 20];
 
 impl CacheKey {
-    /// The key of `request`.
+    /// The key of what was asked.
     #[must_use]
-    pub fn of(prefix: &KeyPrefix, query: QueryKey, request: &(impl RequestView + ?Sized)) -> Self {
-        Self::of_parts(prefix, query, request.scheme(), request.authority(), request.path(), request.query())
-    }
-
-    /// The key of a request for `target`.
-    #[must_use]
-    pub fn of_target(prefix: &KeyPrefix, query: QueryKey, target: &Target) -> Self {
-        Self::of_parts(prefix, query, &target.scheme, &target.authority, &target.path, target.query.as_deref())
-    }
-
-    fn of_parts(
-        prefix: &KeyPrefix,
-        by: QueryKey,
-        scheme: &str,
-        authority: &str,
-        path: &str,
-        query: Option<&str>,
-    ) -> Self {
-        let site = site(scheme, authority);
+    pub fn of(prefix: &KeyPrefix, keyed: &Keyed<'_>) -> Self {
+        let site = site(keyed.scheme, keyed.authority);
         let mut input = KeyInput::new(prefix);
-        input.part(scheme.as_bytes());
-        input.part(site.get(scheme.len() + 3..).unwrap_or_default().as_bytes());
-        input.part(path.as_bytes());
-        match by.apply(query) {
-            Some(query) => input.parts(&[b"?", query.as_bytes()]),
-            None => input.part(b""),
+        input.part(keyed.scheme.as_bytes());
+        let authority = site.get(keyed.scheme.len() + 3..).filter(|_| keyed.by_host);
+        input.part(authority.unwrap_or_default().as_bytes());
+        input.part(keyed.path.as_bytes());
+        input.optional(b"?", keyed.query.as_deref());
+        for (label, value) in keyed.parts {
+            input.part(label.as_bytes());
+            input.optional(b"=", value.as_deref());
         }
         Self { prefix: Arc::clone(&prefix.name), site: site.into_boxed_str(), digest: input.finish() }
     }
@@ -142,10 +147,7 @@ impl CacheKey {
         input.part(family.to_string().as_bytes());
         for (name, value) in selecting {
             input.part(name.as_bytes());
-            match value {
-                Some(value) => input.parts(&[b"=", value.as_bytes()]),
-                None => input.part(b""),
-            }
+            input.optional(b"=", value.as_deref());
         }
         Self { prefix: Arc::clone(&self.prefix), site: self.site.clone(), digest: input.finish() }
     }
@@ -231,6 +233,14 @@ impl KeyInput {
         self.parts(&[bytes]);
     }
 
+    /// What may be missing: `mark` sets an empty value apart from none.
+    fn optional(&mut self, mark: &[u8], value: Option<&str>) {
+        match value {
+            Some(value) => self.parts(&[mark, value.as_bytes()]),
+            None => self.part(b""),
+        }
+    }
+
     /// One part given in pieces.
     fn parts(&mut self, pieces: &[&[u8]]) {
         let length: usize = pieces.iter().map(|p| p.len()).sum();
@@ -249,51 +259,28 @@ impl KeyInput {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::semantics::Fields;
-    use std::borrow::Cow;
 
-    struct Target(&'static str, &'static str, &'static str, Option<&'static str>);
+    type Target = (&'static str, &'static str, &'static str, Option<&'static str>);
 
-    impl Fields for Target {
-        fn field(&self, _: &str) -> Option<Cow<'_, [u8]>> {
-            None
-        }
-    }
-
-    impl RequestView for Target {
-        fn method(&self) -> &'static str {
-            "GET"
-        }
-        fn scheme(&self) -> &str {
-            self.0
-        }
-        fn authority(&self) -> &str {
-            self.1
-        }
-        fn path(&self) -> &str {
-            self.2
-        }
-        fn query(&self) -> Option<&str> {
-            self.3
-        }
-        fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
-            Arc::new(Target("", "", "", None))
-        }
+    fn keyed(target: Target) -> Keyed<'static> {
+        let (scheme, authority, path, query) = target;
+        let query = query.map(Cow::Borrowed);
+        Keyed { scheme, authority, by_host: true, path: path.into(), query, parts: &[] }
     }
 
     fn prefix(app: &str, version: u32, environment: &str) -> KeyPrefix {
         KeyPrefix::new(app, SchemaVersion(version), environment).unwrap()
     }
 
-    fn key(target: &Target, query: QueryKey) -> String {
-        CacheKey::of(&prefix("shop", 1, ""), query, target).store_name()
+    fn key(keyed: &Keyed<'_>) -> String {
+        CacheKey::of(&prefix("shop", 1, ""), keyed).store_name()
     }
 
     /// What deployed Workers compute: this test never changes.
     #[test]
     fn the_input_is_frozen() {
-        let target = Target("https", "shop.example", "/api/products", Some("b=2&a=1"));
-        let key = CacheKey::of(&prefix("shop", 1, ""), QueryKey::Whole, &target);
+        let target = keyed(("https", "shop.example", "/api/products", Some("b=2&a=1")));
+        let key = CacheKey::of(&prefix("shop", 1, ""), &target);
         assert_eq!(key.store_name(), format!("lc1:shop:v1:{}", hex(&key.name())));
         assert_eq!(key.url(), format!("https://shop.example/.layercake/lc1:shop:v1/{}", hex(&key.name())));
         let mut input = Vec::new();
@@ -304,6 +291,41 @@ mod tests {
         let digest: [u8; 32] = Sha256::digest(&input).into();
         assert_eq!((&key.name()[..], &key.check()[..]), (&digest[..20], &digest[20..]));
         assert_eq!(hex(&key.name()), "55fcea0db8332fe7cf2802e5cf47d4542ccf2513");
+    }
+
+    /// As above.
+    #[test]
+    fn the_input_of_further_parts_is_frozen() {
+        let parts: [KeyPart; 3] = [
+            ("cookie:theme".into(), None),
+            ("header:x-plan".into(), Some("".into())),
+            ("value:tenant".into(), Some("a".into())),
+        ];
+        let target = keyed(("https", "shop.example", "/p", None));
+        let key = CacheKey::of(&prefix("shop", 1, ""), &Keyed { by_host: false, parts: &parts, ..target });
+        let mut input = Vec::new();
+        for part in [
+            "layercake key 1",
+            "shop",
+            "1",
+            "",
+            "https",
+            "",
+            "/p",
+            "",
+            "cookie:theme",
+            "",
+            "header:x-plan",
+            "=",
+            "value:tenant",
+            "=a",
+        ] {
+            input.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
+            input.extend(part.as_bytes());
+        }
+        let digest: [u8; 32] = Sha256::digest(&input).into();
+        assert_eq!((&key.name()[..], &key.check()[..]), (&digest[..20], &digest[20..]));
+        assert!(key.url().starts_with("https://shop.example/"));
     }
 
     /// As above.
@@ -333,24 +355,24 @@ mod tests {
 
     #[test]
     fn what_differs_has_another_key() {
-        let of = |t: Target| key(&t, QueryKey::Whole);
-        let base = || of(Target("https", "a.example", "/p", None));
+        let of = |target| key(&keyed(target));
+        let base = || of(("https", "a.example", "/p", None));
         for other in [
-            Target("http", "a.example", "/p", None),
-            Target("https", "b.example", "/p", None),
-            Target("https", "a.example:8443", "/p", None),
-            Target("https", "a.example", "/P", None),
-            Target("https", "a.example", "/p/", None),
-            Target("https", "a.example", "/p", Some("")),
-            Target("https", "a.example", "/p", Some("a=1")),
-            Target("https", "a.example", "/p?a=1", None),
+            ("http", "a.example", "/p", None),
+            ("https", "b.example", "/p", None),
+            ("https", "a.example:8443", "/p", None),
+            ("https", "a.example", "/P", None),
+            ("https", "a.example", "/p/", None),
+            ("https", "a.example", "/p", Some("")),
+            ("https", "a.example", "/p", Some("a=1")),
+            ("https", "a.example", "/p?a=1", None),
         ] {
             assert_ne!(of(other), base());
         }
-        let target = Target("https", "a.example", "/p", None);
+        let target = keyed(("https", "a.example", "/p", None));
         let names: Vec<_> = [("shop", 1, ""), ("shop", 2, ""), ("shop2", 1, ""), ("shop", 1, "dev")]
             .iter()
-            .map(|(a, v, e)| CacheKey::of(&prefix(a, *v, e), QueryKey::Whole, &target).name())
+            .map(|(a, v, e)| CacheKey::of(&prefix(a, *v, e), &target).name())
             .collect();
         for (i, a) in names.iter().enumerate() {
             assert!(!names[i + 1..].contains(a));
@@ -360,18 +382,34 @@ mod tests {
     #[test]
     fn what_is_the_same_has_the_same_key() {
         for (a, b) in [("A.Example", "a.example"), ("a.example:443", "a.example")] {
-            assert_eq!(
-                key(&Target("https", a, "/", None), QueryKey::Whole),
-                key(&Target("https", b, "/", None), QueryKey::Whole)
-            );
+            assert_eq!(key(&keyed(("https", a, "/", None))), key(&keyed(("https", b, "/", None))));
         }
     }
 
     #[test]
-    fn queries_by_policy() {
-        let of = |q, query| key(&Target("https", "a.example", "/", Some(q)), query);
-        assert_ne!(of("b=2&a=1", QueryKey::Whole), of("a=1&b=2", QueryKey::Whole));
-        assert_eq!(of("b=2&a=1", QueryKey::Ignored), of("c", QueryKey::Ignored));
+    fn hosts_share_where_they_are_told_to() {
+        let of = |authority| key(&Keyed { by_host: false, ..keyed(("https", authority, "/", None)) });
+        assert_eq!(of("a.example"), of("b.example"));
+        assert_ne!(of("a.example"), key(&keyed(("https", "a.example", "/", None))));
+    }
+
+    #[test]
+    fn further_parts_tell_requests_apart() {
+        let part = |label: &str, value: Option<&str>| -> KeyPart { (label.into(), value.map(Into::into)) };
+        let lists = [
+            vec![],
+            vec![part("header:a", None)],
+            vec![part("header:a", Some(""))],
+            vec![part("header:a", Some("b"))],
+            vec![part("cookie:a", Some("b"))],
+            vec![part("header:a", Some("b")), part("header:c", None)],
+            vec![part("header:a", Some("bheader:c"))],
+        ];
+        let keys: Vec<_> =
+            lists.iter().map(|parts| key(&Keyed { parts, ..keyed(("https", "a.example", "/", None)) })).collect();
+        for (i, one) in keys.iter().enumerate() {
+            assert!(!keys[i + 1..].contains(one), "{:?}", lists[i]);
+        }
     }
 
     #[test]
@@ -380,7 +418,7 @@ mod tests {
             assert!(KeyPrefix::new(app, SchemaVersion(1), environment).is_none(), "{app} {environment}");
         }
         let longest = KeyPrefix::new(&"a".repeat(64), SchemaVersion(u32::MAX), &"e".repeat(64)).unwrap();
-        let name = CacheKey::of(&longest, QueryKey::Whole, &Target("https", "a", "/", None)).store_name();
+        let name = CacheKey::of(&longest, &keyed(("https", "a", "/", None))).store_name();
         assert!(name.len() <= 512);
     }
 }

@@ -2,10 +2,15 @@
 
 pub mod cookies;
 pub mod key;
+mod keyer;
+pub mod path;
+pub mod query;
 pub mod routes;
 mod tiers;
 
-pub use key::{CacheKey, KeyPrefix, QueryKey, SchemaVersion};
+pub use key::{CacheKey, KeyPrefix, SchemaVersion};
+pub(crate) use keyer::{Computed, Keyer, Values};
+pub use query::QueryKey;
 pub use routes::{RouteId, Routes};
 pub use tiers::{Level, Tiers};
 
@@ -56,7 +61,7 @@ pub(crate) struct Terms {
     pub(crate) anonymous: bool,
     pub(crate) methods: Methods,
     pub(crate) tiers: Tiers,
-    pub(crate) query: QueryKey,
+    pub(crate) keyer: Keyer,
     pub(crate) browser_ttl: Option<Duration>,
     pub(crate) strip_targets: bool,
     pub(crate) narrow: Vec<Narrow>,
@@ -88,7 +93,7 @@ impl Policy {
             anonymous: false,
             methods: Methods { get: true, head: true },
             tiers: Tiers::ALL,
-            query: QueryKey::Whole,
+            keyer: Keyer::default(),
             browser_ttl: None,
             strip_targets: false,
             narrow: Vec::new(),
@@ -280,9 +285,75 @@ impl Policy {
         self
     }
 
-    /// How the query enters the key. Default: [`QueryKey::Whole`].
+    /// How the query enters the key; the handler sees of it what counts. Default: [`QueryKey::whole`].
     pub fn query(mut self, query: QueryKey) -> Self {
-        self.terms.query = query;
+        self.terms.keyer.query = query;
+        self
+    }
+
+    /// Keys on these request fields: requests that differ in one of them get answers of their own. With `authorization` among
+    /// them each credential has its own entries, and requests that carry one are answered from them. Where
+    /// [`languages`](Self::languages) or [`encodings`](Self::encodings) narrow a field down, the choice counts. What
+    /// an unsafe request makes void is what is stored for its own values. `cookie` is an error when the table is built: see
+    /// [`key_cookies`](Self::key_cookies). Default: none; what the handler names in `Vary` makes variants all the same.
+    pub fn key_headers(mut self, names: &[&str]) -> Self {
+        let token =
+            |name: &&&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        if let Some(bad) = names.iter().find(|name| !token(name) || name.eq_ignore_ascii_case("cookie")) {
+            let expected = "names of request fields; for cookies there is key_cookies()";
+            self.terms.problem = Some(Problem { field: "key_headers", value: (*bad).to_owned(), expected });
+        }
+        keyer::add(&mut self.terms.keyer.headers, names.iter().map(|name| name.to_ascii_lowercase().into()));
+        self
+    }
+
+    /// Keys on these cookies: requests that differ in one of them get answers of their own. The handler sees these cookies and no
+    /// other. A request with further cookies that are not harmless goes past the cache, unless the policy is
+    /// [`anonymous`](Self::anonymous). Names are compared byte for byte. Default: none.
+    pub fn key_cookies(mut self, names: &[&str]) -> Self {
+        let plain =
+            |name: &&&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !b"=;,\"".contains(&b));
+        if let Some(bad) = names.iter().find(|name| !plain(name)) {
+            let expected = "names of cookies";
+            self.terms.problem = Some(Problem { field: "key_cookies", value: (*bad).to_owned(), expected });
+        }
+        keyer::add(&mut self.terms.keyer.cookies, names.iter().map(|name| (*name).into()));
+        self
+    }
+
+    /// Keys on these values, which [`CacheConfigBuilder::value`](crate::CacheConfigBuilder::value) computes from the request:
+    /// the tenant, the country, the plan. A name that is not registered there is an error when the table is built. Default: none.
+    pub fn key_values(mut self, names: &[&str]) -> Self {
+        keyer::add(&mut self.terms.keyer.values, names.iter().map(|name| (*name).into()));
+        self
+    }
+
+    /// Shares entries between all hosts that this Worker answers for: the same path has the same answer on each. The handler
+    /// still sees the host and must not answer by it. In the Cache API each host keeps its own copy. Default: off, the host
+    /// is part of the key.
+    pub fn shared_between_hosts(mut self) -> Self {
+        self.terms.keyer.shared_between_hosts = true;
+        self
+    }
+
+    /// `/About` is `/about`. The handler sees the path in lower case; the route is found by the path as it was sent. Default: off.
+    pub fn ignore_case(mut self) -> Self {
+        self.terms.keyer.path.ignore_case = true;
+        self
+    }
+
+    /// `/about/` is `/about`. The handler sees the path without its last slash; the route is found by the path as it was sent. Default:
+    /// off.
+    pub fn ignore_trailing_slash(mut self) -> Self {
+        self.terms.keyer.path.ignore_trailing_slash = true;
+        self
+    }
+
+    /// Caches paths that may be read in two ways as well ([`path::is_ambiguous`]): with encoded slashes or dots, `;`, `//` or dot
+    /// segments. Take it where the handler reads paths as they are written and never decodes them to look something up.
+    /// Default: off, such requests go past the cache; under [`rfc9111`](Self::rfc9111) they do not.
+    pub fn cache_ambiguous_paths(mut self) -> Self {
+        self.terms.keyer.path.ambiguous = true;
         self
     }
 
@@ -301,9 +372,29 @@ impl Policy {
         }
     }
 
-    /// What is wrong with it, if anything.
-    pub(crate) const fn problem(&self) -> Option<&Problem> {
-        self.terms.problem.as_ref()
+    /// Stores answers with `Set-Cookie` and replays the cookie to everybody who asks: take it only where the handler sets the same
+    /// harmless cookie for all. Default: off, such answers are not stored; under [`rfc9111`](Self::rfc9111) they are.
+    pub fn replay_set_cookie(mut self) -> Self {
+        self.terms.store.set_cookie = true;
+        self
+    }
+
+    /// What is wrong with it, if anything, beside `values` that are computed.
+    pub(crate) fn problem(&self, values: &[Computed]) -> Option<Problem> {
+        let terms = &*self.terms;
+        let of = |field, value: &str, expected| Some(Problem { field, value: value.to_owned(), expected });
+        if let Some(problem) = &terms.problem {
+            return Some(problem.clone());
+        }
+        if terms.anonymous && terms.keyer.has_header("authorization") {
+            return of(
+                "key_headers",
+                "authorization",
+                "another field, or a policy that is not anonymous(): that hides it",
+            );
+        }
+        let unknown = terms.keyer.values.iter().find(|name| !values.iter().any(|value| value.name == **name))?;
+        of("key_values", unknown, "a name that CacheConfigBuilder::value() gives a function for")
     }
 
     /// The `Cache-Control` of a stored answer whose handler was silent.

@@ -104,7 +104,9 @@ pub struct StoreRules {
     pub max_variants: usize,
     /// The targeted fields obeyed before `Cache-Control`, in order (RFC 9213).
     pub targets: Vec<Box<str>>,
-    /// RFC 9111 to the letter: `Set-Cookie` is no obstacle; errors with explicit freshness, parts, and what has to be
+    /// `Set-Cookie` is no obstacle, whatever else holds: the cookie is replayed to everybody (RFC 9111 section 7.3).
+    pub set_cookie: bool,
+    /// RFC 9111 to the letter: errors with explicit freshness, parts, and what has to be
     /// validated at each use are stored.
     pub to_the_letter: bool,
 }
@@ -123,6 +125,7 @@ impl StoreRules {
             max_body: 32 << 20,
             max_variants: 16,
             targets: TARGETS.map(Into::into).to_vec(),
+            set_cookie: false,
             to_the_letter: false,
         }
     }
@@ -131,7 +134,13 @@ impl StoreRules {
     #[must_use]
     pub fn by_the_letter() -> Self {
         const DAY: Duration = Duration::from_secs(86_400);
-        Self { heuristics: Some(DAY), keep: DAY, to_the_letter: true, ..Self::new(Lifetime::Fields(None)) }
+        Self {
+            heuristics: Some(DAY),
+            keep: DAY,
+            set_cookie: true,
+            to_the_letter: true,
+            ..Self::new(Lifetime::Fields(None))
+        }
     }
 }
 
@@ -201,7 +210,7 @@ pub fn storable(
     if cc.private || (forbidden && !rules.to_the_letter) {
         return Err(NotStored::Private);
     }
-    if !rules.to_the_letter && fields.has("set-cookie") {
+    if !rules.set_cookie && fields.has("set-cookie") {
         return Err(NotStored::SetCookie);
     }
     // 3.5
@@ -347,7 +356,12 @@ mod tests {
     }
 
     fn letter() -> StoreRules {
-        StoreRules { to_the_letter: true, heuristics: Some(Duration::from_secs(86_400)), ..from_fields() }
+        StoreRules {
+            to_the_letter: true,
+            set_cookie: true,
+            heuristics: Some(Duration::from_secs(86_400)),
+            ..from_fields()
+        }
     }
 
     const OLD: &str = "Sun, 06 Nov 1994 08:49:27 GMT";

@@ -136,7 +136,7 @@ pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<work
     let get = inner.method() == "GET";
     let content = ask.whole && get && ["content-length", "transfer-encoding"].iter().any(present);
     let anew = content || ask.hide == Hide::Identity;
-    if (get || !ask.whole) && !anew && off.is_empty() && ask.set.is_empty() {
+    if (get || !ask.whole) && !anew && off.is_empty() && ask.set.is_empty() && ask.target.is_none() {
         return Ok(request);
     }
     let headers = Headers::new_with_headers(&headers)?;
@@ -150,12 +150,21 @@ pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<work
     init.set_method(&if ask.whole { "GET".to_owned() } else { inner.method() });
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
+    let mut url = inner.url();
+    if let Some(target) = &ask.target {
+        let path = url.find("://").and_then(|at| Some(at + 3 + url.get(at + 3..)?.find(['/', '?', '#'])?));
+        url.truncate(path.unwrap_or(url.len()));
+        url.push_str(target);
+    }
     let rebuilt = if anew {
         // Made from the URL alone, it has neither `cf` nor content.
         if ask.hide != Hide::Identity {
             js::set(&init, "cf", &js::get(inner, "cf"));
         }
-        web_sys::Request::new_with_str_and_init(&inner.url(), &init)?
+        web_sys::Request::new_with_str_and_init(&url, &init)?
+    } else if ask.target.is_some() {
+        let moved = web_sys::Request::new_with_str_and_init(&url, inner.unchecked_ref())?;
+        web_sys::Request::new_with_request_and_init(&moved, &init)?
     } else {
         web_sys::Request::new_with_request_and_init(inner, &init)?
     };

@@ -9,7 +9,7 @@ mod origin;
 pub use bodies::{Gate, Opaque, scripted};
 pub use client::{Got, Request, get, head};
 pub use deletes::{DeleteFault, Deletes};
-pub use origin::{Failure, Reply, Site};
+pub use origin::{Failure, Reply, Seen, Site};
 
 use layercake::message::Response;
 use layercake::policy::Level;

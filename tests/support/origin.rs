@@ -132,5 +132,9 @@ fn masked(mut request: Request, ask: &Ask) -> Request {
     if ask.whole {
         request.method = "GET";
     }
+    if let Some(target) = &ask.target {
+        let (path, query) = target.split_once('?').map_or((&**target, None), |(path, query)| (path, Some(query)));
+        (request.path, request.query) = (path.to_owned(), query.map(str::to_owned));
+    }
     request
 }

@@ -97,7 +97,7 @@ fn a_304_renews_nothing_but_what_was_asked_about() {
 
 #[test]
 fn a_change_is_seen_under_the_policy_of_a_door_as_well() {
-    for policy in [Policy::ttl(HOUR).query(QueryKey::Ignored), Policy::ttl(HOUR)] {
+    for policy in [Policy::ttl(HOUR).query(QueryKey::ignored()), Policy::ttl(HOUR)] {
         for fallback in [Policy::bypass(), Policy::from_headers()] {
             let world = World::of(table(fallback));
             let policy = Arc::new(policy.clone());

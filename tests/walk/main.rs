@@ -5,6 +5,7 @@ mod faults;
 mod hits;
 mod hostile;
 mod invalidation;
+mod keys;
 mod leaks;
 mod letter;
 mod life;

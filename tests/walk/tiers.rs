@@ -4,7 +4,8 @@ use crate::support::{MINUTE, get, scripted, secs};
 use bytes::Bytes;
 use layercake::Body;
 use layercake::entry::{Head, StoredResponse};
-use layercake::policy::{CacheKey, KeyPrefix, Level, QueryKey, SchemaVersion};
+use layercake::policy::key::Keyed;
+use layercake::policy::{CacheKey, KeyPrefix, Level, SchemaVersion};
 use layercake::semantics::freshness::{Freshness, Timestamp};
 use layercake::sim::{FaultyTier, SimRuntime, StreamTier};
 use layercake::tier::{MemoryTier, Takes, Tier, TierError};
@@ -24,7 +25,7 @@ fn tiers() -> [(&'static str, SimRuntime, Box<dyn Tier>); 3] {
 
 fn key(path: &str) -> CacheKey {
     let prefix = KeyPrefix::new("shop", SchemaVersion(1), "").unwrap();
-    CacheKey::of(&prefix, QueryKey::Whole, &get(path))
+    CacheKey::of(&prefix, &Keyed::target(&get(path)))
 }
 
 /// Fresh for a minute, then stale for another.

@@ -25,6 +25,7 @@ static RULES: LazyLock<StoreRules> = LazyLock::new(|| StoreRules {
     max_body: 1 << 20,
     max_variants: 16,
     targets: vec![TARGET.into()],
+    set_cookie: true,
     to_the_letter: true,
 });
 
