@@ -95,3 +95,4 @@ pub mod worker;
 pub use body::Body;
 pub use engine::{Cache, CacheConfig, CacheConfigBuilder, ConfigError, Origin};
 pub use policy::{Policy, QueryKey, SchemaVersion};
+pub use semantics::status::StatusForm;

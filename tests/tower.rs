@@ -33,7 +33,13 @@ struct Door {
 
 impl Door {
     fn new(policy: Policy) -> Self {
-        Self::of(CacheConfig::new("shop", SchemaVersion(1)).fallback(policy).build().unwrap())
+        Self::of(
+            CacheConfig::new("shop", SchemaVersion(1))
+                .cache_status(layercake::StatusForm::Full)
+                .fallback(policy)
+                .build()
+                .unwrap(),
+        )
     }
 
     fn of(config: CacheConfig) -> Self {
@@ -326,6 +332,7 @@ fn shop() -> Router {
 #[test]
 fn around_a_router_the_table_decides() {
     let config = CacheConfig::new("shop", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
         .route("/items/:id", Policy::ttl(MINUTE))
         .route("/account", Policy::bypass())
         .build()

@@ -18,6 +18,7 @@ fn table() -> Result<CacheConfig, ConfigError> {
         .stale_while_revalidate(Duration::from_secs(60))
         .stale_if_error(Duration::from_secs(600));
     CacheConfig::new("native", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
         .route("/products/:id", products)
         .route("/account", Policy::bypass())
         .build()

@@ -6,6 +6,7 @@ use crate::message::RequestView;
 use crate::policy::cookies::HARMLESS_COOKIES;
 use crate::policy::{Computed, KeyPrefix, Policy, Problem, RouteId, Routes, SchemaVersion, Values, key::KeyName};
 use crate::semantics::freshness::Timestamp;
+use crate::semantics::status::StatusForm;
 use crate::stats::{Counters, Event, Recorder, Stats};
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -89,6 +90,7 @@ pub(super) struct Shared {
     pub(super) harmless_cookies: Vec<Box<str>>,
     pub(super) unkeyed_headers: Vec<Box<str>>,
     pub(super) platform_cache: bool,
+    pub(super) status_form: StatusForm,
     values: Vec<Computed>,
     hot: HotOptions,
     counters: Counters,
@@ -118,6 +120,7 @@ impl CacheConfig {
             harmless_cookies: HARMLESS_COOKIES.iter().map(|c| (*c).into()).collect(),
             unkeyed_headers: UNKEYED_HEADERS.iter().map(|h| (*h).into()).collect(),
             platform_cache: false,
+            status_form: StatusForm::Terse,
             values: Vec::new(),
             hot: HotOptions { budget: 4 << 20, max_body: 64 << 10, max_stay: Duration::from_secs(5) },
             recorder: None,
@@ -285,6 +288,7 @@ pub struct CacheConfigBuilder {
     harmless_cookies: Vec<Box<str>>,
     unkeyed_headers: Vec<Box<str>>,
     platform_cache: bool,
+    status_form: StatusForm,
     values: Vec<Computed>,
     hot: HotOptions,
     recorder: Option<Arc<dyn Recorder>>,
@@ -357,6 +361,12 @@ impl CacheConfigBuilder {
         self
     }
 
+    /// How much `Cache-Status` (RFC 9211) tells everybody. Default: [`StatusForm::Terse`], nothing of tiers and reason codes.
+    pub fn cache_status(mut self, form: StatusForm) -> Self {
+        self.status_form = form;
+        self
+    }
+
     /// Bytes of the in-isolate tier; 0 turns it off. Default: 4 MiB.
     pub fn hot_budget(mut self, bytes: u64) -> Self {
         self.hot.budget = bytes;
@@ -425,6 +435,7 @@ impl CacheConfigBuilder {
             harmless_cookies: self.harmless_cookies,
             unkeyed_headers: self.unkeyed_headers,
             platform_cache: self.platform_cache,
+            status_form: self.status_form,
             values: self.values,
             hot: self.hot,
             counters,

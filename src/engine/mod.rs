@@ -259,7 +259,9 @@ impl Cache {
                 }
             }
             // RFC 9211 section 2: members of caches nearer to the origin stay in front.
-            response.headers.append("cache-status", &status.to_field());
+            if let Some(status) = status.told(self.config.0.status_form) {
+                response.headers.append("cache-status", &status.to_field());
+            }
             response
         })
     }

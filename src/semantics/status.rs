@@ -38,6 +38,18 @@ impl ForwardReason {
     }
 }
 
+/// How much of what happened the `Cache-Status` field tells everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StatusForm {
+    /// Nothing: the cache adds no field.
+    Off,
+    /// Whether it was a hit, for how long it is fresh, and why the origin was asked.
+    #[default]
+    Terse,
+    /// All of it: the tier, the reason codes, what the origin said and whether it is stored.
+    Full,
+}
+
 /// What happened to one request: the value that the `Cache-Status` field, the counters and the log all derive from.
 ///
 /// ```
@@ -97,6 +109,16 @@ impl CacheStatus {
     pub const fn detail(mut self, detail: &'static str) -> Self {
         self.detail = Some(detail);
         self
+    }
+
+    /// As much of it as `form` tells; `None` when that is nothing.
+    #[must_use]
+    pub fn told(self, form: StatusForm) -> Option<Self> {
+        match form {
+            StatusForm::Off => None,
+            StatusForm::Terse => Some(Self { forward_status: None, stored: false, detail: None, ..self }),
+            StatusForm::Full => Some(self),
+        }
     }
 
     /// The value of the field, one member of the list: a token with parameters, as structured fields are written (RFC
@@ -160,6 +182,19 @@ mod tests {
             let mut members = 0;
             list(status.to_field().as_bytes(), &mut |_| members += 1).unwrap();
             assert_eq!(members, 1, "{status}");
+        }
+    }
+
+    #[test]
+    fn forms() {
+        let stale =
+            CacheStatus { forward_status: Some(503), stored: true, ..CacheStatus::hit(-5) }.detail("stale-if-error");
+        for (form, told) in [
+            (StatusForm::Off, None),
+            (StatusForm::Terse, Some("layercake; hit; ttl=-5")),
+            (StatusForm::Full, Some("layercake; hit; fwd-status=503; ttl=-5; stored; detail=stale-if-error")),
+        ] {
+            assert_eq!(stale.told(form).map(|status| status.to_field()).as_deref(), told);
         }
     }
 }

@@ -37,6 +37,7 @@ pub fn stale_policy() -> Policy {
 /// A table with one policy for every path.
 pub fn table(policy: Policy) -> CacheConfig {
     CacheConfig::new("shop", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
         .fallback(policy)
         .log_every(u64::MAX, 10_000 * MINUTE)
         .build()

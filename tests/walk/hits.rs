@@ -322,6 +322,7 @@ fn a_visitor_can_force_origin_traffic_only_under_the_letter_of_the_rfc() {
 #[test]
 fn the_counts_are_logged_behind_a_request() {
     let config = layercake::CacheConfig::new("shop", layercake::SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
         .fallback(stale_policy())
         .log_every(3, 1000 * MINUTE)
         .build()

@@ -119,7 +119,9 @@ fn a_change_is_seen_under_the_policy_of_a_door_as_well() {
 
 #[test]
 fn what_is_taken_off_on_the_way_out_keeps_no_answer_private() {
-    let config = CacheConfig::new("shop", SchemaVersion(1)).fallback(Policy::from_headers().strip_targets());
+    let config = CacheConfig::new("shop", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
+        .fallback(Policy::from_headers().strip_targets());
     let world = World::of(config.platform_cache(true).build().unwrap());
     world.site.always(200, &[("cdn-cache-control", "private")], "x");
     let got = world.send(&get("/a").with("authorization", "alice"));

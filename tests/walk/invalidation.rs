@@ -185,6 +185,7 @@ fn the_query_is_part_of_the_target_unless_the_policy_leaves_it_out() {
 
 fn mixed() -> CacheConfig {
     CacheConfig::new("shop", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
         .route("/api/*rest", Policy::bypass())
         .route("/near", Policy::ttl(10 * MINUTE).tiers(Tiers::ALL.without_l2()))
         .fallback(Policy::ttl(10 * MINUTE))

@@ -159,6 +159,7 @@ fn cookies_that_are_keyed_on_tell_requests_apart_and_are_all_that_is_seen() {
 /// A table whose only policy keys on the tenant, which is what stands before the first dot of the host; `*` has none.
 fn tenants() -> CacheConfig {
     CacheConfig::new("shop", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
         .value("tenant", |request| {
             let tenant = request.authority().split('.').next()?;
             (tenant != "*").then(|| tenant.to_owned())
@@ -233,7 +234,12 @@ fn settings_that_cannot_be_meant_are_named() {
         (minute().key_cookies(&["a=b"]), "key_cookies", "a=b"),
         (minute().key_values(&["tenant"]), "key_values", "tenant"),
     ] {
-        let error = CacheConfig::new("shop", SchemaVersion(1)).route("/a", policy).build().unwrap_err().to_string();
+        let error = CacheConfig::new("shop", SchemaVersion(1))
+            .cache_status(layercake::StatusForm::Full)
+            .route("/a", policy)
+            .build()
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with(&format!("rule 1, pattern \"/a\", field {field}: {value} given")), "{error}");
     }
 }

@@ -155,6 +155,7 @@ fn a_refresh_does_not_see_who_set_it_off() {
 #[test]
 fn the_owner_says_which_cookies_are_harmless() {
     let config = CacheConfig::new("shop", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
         .fallback(stale_policy())
         .harmless_cookies(&["theme"])
         .build()
@@ -308,7 +309,10 @@ fn a_platform_cache_in_front_is_told_what_it_may_keep() {
         (stale_policy(), &[], get("/a").with("cookie", "session=anna"), ""),
         (stale_policy(), &[(TARGET, "max-age=7")], get("/a"), "max-age=7"),
     ] {
-        let config = CacheConfig::new("shop", SchemaVersion(1)).fallback(policy).platform_cache(true);
+        let config = CacheConfig::new("shop", SchemaVersion(1))
+            .cache_status(layercake::StatusForm::Full)
+            .fallback(policy)
+            .platform_cache(true);
         let world = World::of(config.build().unwrap());
         personal(&world, 200, fields);
         let got = world.send(&request);
@@ -394,7 +398,9 @@ fn errors_are_stored_only_where_the_policy_gives_them_a_lifetime() {
 #[test]
 fn apps_versions_and_environments_never_see_each_others_entries() {
     let of = |app, version, environment: &str| {
-        let builder = CacheConfig::new(app, SchemaVersion(version)).fallback(stale_policy());
+        let builder = CacheConfig::new(app, SchemaVersion(version))
+            .cache_status(layercake::StatusForm::Full)
+            .fallback(stale_policy());
         builder.environment(environment).build().unwrap()
     };
     let first = World::of(of("shop", 1, ""));

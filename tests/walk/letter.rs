@@ -797,6 +797,7 @@ fn bad_requests_are_survived_and_answered() {
     ];
     let config = || {
         CacheConfig::new("shop", SchemaVersion(1))
+            .cache_status(layercake::StatusForm::Full)
             .route("/l", Policy::rfc9111())
             .route("/n", Policy::rfc9111().languages(&["en", "it"]).encodings(&["br"]))
             .route("/o", Policy::ttl(MINUTE).languages(&["en", "it"]).encodings(&["br"]).anonymous())

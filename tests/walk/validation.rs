@@ -318,6 +318,7 @@ fn other_data_centres_validate_the_copy_in_l2_for_themselves() {
 fn what_the_cache_declared_is_not_the_handlers_word_after_a_304() {
     // The handler is silent: "public, max-age=0, must-revalidate" is for browsers, and is ours.
     let config = CacheConfig::new("shop", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
         .fallback(Policy::ttl(MINUTE).stale_if_error(60 * MINUTE))
         .platform_cache(true)
         .build()

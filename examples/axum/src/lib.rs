@@ -16,6 +16,7 @@ use worker::{Context, Env, HttpRequest, event};
 
 fn table() -> Result<CacheConfig, ConfigError> {
     CacheConfig::new("axum-example", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
         .route("/time", Policy::ttl(Duration::from_secs(10)).stale_while_revalidate(Duration::from_secs(60)))
         .route("/account", Policy::bypass())
         .build()

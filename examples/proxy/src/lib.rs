@@ -12,11 +12,15 @@ use worker::*;
 type Table = std::result::Result<CacheConfig, ConfigError>;
 
 fn by_the_rfc() -> Table {
-    CacheConfig::new("proxy", SchemaVersion(1)).environment("rfc9111").fallback(Policy::rfc9111()).build()
+    CacheConfig::new("proxy", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
+        .environment("rfc9111")
+        .fallback(Policy::rfc9111())
+        .build()
 }
 
 fn by_default() -> Table {
-    CacheConfig::new("proxy", SchemaVersion(1)).environment("safe").build()
+    CacheConfig::new("proxy", SchemaVersion(1)).cache_status(layercake::StatusForm::Full).environment("safe").build()
 }
 
 static RFC9111: Isolate = Isolate::new(by_the_rfc);

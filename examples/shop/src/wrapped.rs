@@ -10,6 +10,7 @@ use crate::shop::router;
 fn table() -> std::result::Result<CacheConfig, ConfigError> {
     let seconds = Duration::from_secs;
     CacheConfig::new("shop", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
         .route("/", Policy::ttl(seconds(300)))
         .route("/assets/*file", Policy::ttl(seconds(86_400)).anonymous())
         .route("/api/products", Policy::ttl(seconds(30)).stale_while_revalidate(seconds(60)))

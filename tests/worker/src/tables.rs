@@ -14,6 +14,7 @@ const BLINK: Duration = Duration::from_millis(200);
 
 fn table(app: &str, version: u32, hot_budget: u64) -> Table {
     CacheConfig::new(app, SchemaVersion(version))
+        .cache_status(layercake::StatusForm::Full)
         .hot_budget(hot_budget)
         // Bodies of every kind.
         .route("/bytes/:n", Policy::ttl(MINUTE))
@@ -71,12 +72,19 @@ fn other_app() -> Table {
 }
 
 fn rfc9111() -> Table {
-    CacheConfig::new("rfc9111", SchemaVersion(1)).hot_budget(0).fallback(Policy::rfc9111()).build()
+    CacheConfig::new("rfc9111", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
+        .hot_budget(0)
+        .fallback(Policy::rfc9111())
+        .build()
 }
 
 /// Not a valid table: nothing is cached then, and the application works.
 fn wrong() -> Table {
-    CacheConfig::new("wrong", SchemaVersion(1)).route("/a/:b/*c/d", Policy::ttl(Duration::ZERO)).build()
+    CacheConfig::new("wrong", SchemaVersion(1))
+        .cache_status(layercake::StatusForm::Full)
+        .route("/a/:b/*c/d", Policy::ttl(Duration::ZERO))
+        .build()
 }
 
 static COLD: Isolate = Isolate::new(cold);
