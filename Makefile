@@ -4,7 +4,7 @@ PRESET ?= rfc9111
 ORIGIN ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo proxy test test-native test-workerd conformance fuzz lint fmt size bench bench-native
+.PHONY: help setup demo proxy test test-native test-workerd conformance leaks fuzz lint fmt schema size bench bench-native
 
 help: ## this list
 	@echo "make TARGET"
@@ -36,6 +36,9 @@ conformance: setup ## the proxy against RFC 9110, 9111, 5861, 9211 and 9213, fro
 	@tools/build-worker.sh examples/proxy
 	@node tests/conformance/run.mjs
 
+leaks: setup ## does anybody get another's answer? layercake through each tier, and other caches, side by side
+	@node tests/leaks/run.mjs --cache all
+
 fuzz: SECONDS_EACH ?= 60
 fuzz: ## the parsers under libFuzzer, a minute each; SECONDS_EACH=60
 	@tests/fuzz/run.sh $(SECONDS_EACH)
@@ -45,6 +48,9 @@ lint: setup ## formatting, clippy for both targets, each feature alone
 
 fmt: ## format the code
 	@cargo fmt --all
+
+schema: ## the JSON Schema of tables in JSON, from the fields' table in src/policy/document
+	@cargo run --quiet --features cli -- schema >schema/new.json && mv schema/new.json schema/layercake.schema.json
 
 size: setup ## what layercake adds to a Worker, in bytes
 	@benches/size.sh

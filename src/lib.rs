@@ -34,6 +34,7 @@
 //! | 3 | [`engine`] | the walk of one request: begin with [`Cache::handle`] |
 //! | 4 | [`layer`](mod@crate::layer) | the Tower door |
 //! | 5 | [`worker`](mod@crate::worker) | the Cloudflare door, the Cache API and KV tiers |
+//! | 6 | `bin/layercake` | the command: `lint`, `schema`, `explain` |
 //! | – | `sim` | a virtual clock, a runtime driven by hand, tiers that fail on demand |
 //!
 //! # Features
@@ -44,7 +45,10 @@
 //! | `worker` | [`worker`](mod@crate::worker) |
 //! | `axum` | `tower`, and with `worker` what axum on Workers needs |
 //! | `tokio` | [`runtime::TokioRuntime`](crate::runtime), for native services |
-//! | `json` | `serde::Serialize` for [`stats::Stats`] |
+//! | `json` | the route table from JSON (`CacheConfig::from_json`), `serde::Serialize` for [`stats::Stats`] |
+//! | `lint` | `CacheConfig::lint`: what in a table is allowed and hardly meant; [`worker`](mod@crate::worker) logs it at start-up |
+//! | `verify` | shadow verification of what is stored ([`Policy::verify_one_in`]) |
+//! | `cli` | the command `layercake`: `lint`, `schema` and `explain` for tables in JSON |
 //! | `sim` | the module `sim` |
 //!
 //! # Design notes
@@ -59,7 +63,7 @@
 //! - **A tier in good health is asked without a timer.** Setting and clearing one costs 17 us of CPU on Workers, as much as
 //!   all else the cache adds to an L1 hit. The edge cache is asked with one until it has answered in good time 16 times in a
 //!   row, and again as soon as an answer fails, is slow or is overdue. KV always has one.
-//! - **A few steps in JavaScript.** What would be many crossings is one: which of 18 request fields are present, an entry
+//! - **A few steps in JavaScript.** What would be many crossings is one: which of 26 request fields are present, an entry
 //!   from or into the Cache API or KV, a part of a stream. They are in `src/worker/glue.js`.
 //! - **A 304 costs no KV write.** The nearer tiers are renewed; L2 keeps its copy to be validated, until that is nearly gone.
 

@@ -62,6 +62,10 @@ impl Fields for http::HeaderMap {
     fn has(&self, name: &str) -> bool {
         self.contains_key(name)
     }
+
+    fn names(&self) -> Vec<Box<str>> {
+        self.keys().map(|name| name.as_str().into()).collect()
+    }
 }
 
 impl HeaderFields for http::HeaderMap {
@@ -164,7 +168,7 @@ pub struct Ask {
     pub hide: Hide,
     /// Fields put in place of the client's: the cache's own conditions, selecting fields that the policy narrows, and the
     /// cookies that it keys on.
-    pub set: Vec<(&'static str, Box<str>)>,
+    pub set: Vec<(Cow<'static, str>, Box<str>)>,
     /// Path and query put in place of the client's, where not all of them counts.
     pub target: Option<Box<str>>,
 }
@@ -201,14 +205,29 @@ pub enum Hide {
     Cookies,
     /// Everything that tells one visitor from another: `Cookie`, `Authorization` and the platform's `request.cf`.
     Identity,
+    /// All fields but `Host`, and `request.cf`: the request of nobody in particular. What [`Ask::set`] puts there it has.
+    Everything,
 }
 
 impl Hide {
-    /// The request fields that are taken off.
+    /// Whether all fields are taken off but `Host`.
+    #[must_use]
+    pub const fn is_everything(self) -> bool {
+        matches!(self, Self::Everything)
+    }
+
+    /// Whether what the platform knows of the client is taken off.
+    #[must_use]
+    pub const fn hides_client(self) -> bool {
+        matches!(self, Self::Identity | Self::Everything)
+    }
+
+    /// The request fields that are taken off by name.
     #[must_use]
     pub const fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::Nothing => &[],
+            // There is no list of all fields: see Hide::is_everything.
+            Self::Nothing | Self::Everything => &[],
             Self::Cookies => &["cookie"],
             Self::Identity => &["cookie", "authorization"],
         }

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("engine", 3),
     ("layer", 4),
     ("worker", 5),
+    ("bin", 6),
     // Beside the house: it may use everything, and nobody may use it.
     ("sim", 6),
 ];

@@ -4,7 +4,7 @@ use layercake::entry::{Declared, Family, Head, wire};
 use layercake::message::RequestView;
 use layercake::policy::cookies::{HARMLESS_COOKIES, all_match};
 use layercake::policy::key::Keyed;
-use layercake::policy::{CacheKey, KeyPrefix, SchemaVersion};
+use layercake::policy::{CacheKey, KeyPrefix, QueryKey, SchemaVersion};
 use layercake::semantics::cache_control::{CacheControl, MAX_DELTA_SECONDS};
 use layercake::semantics::freshness::{Freshness, Timestamp};
 use layercake::semantics::range::Part;
@@ -473,6 +473,34 @@ proptest! {
     ) {
         let of = |(app, version, environment): &(String, u32, String)| key((app, *version, environment), &target).0;
         prop_assert_eq!(a == b, of(&a) == of(&b));
+    }
+
+    #[test]
+    fn queries_share_a_key_only_where_the_same_of_them_counts(
+        by in prop_oneof![
+            Just(QueryKey::whole()),
+            Just(QueryKey::whole().sort()),
+            Just(QueryKey::only(&["a", "b*"])),
+            Just(QueryKey::without(&["a", "b*"]).sort()),
+            Just(QueryKey::ignored()),
+        ],
+        pair in prop::array::uniform2(prop::option::of("([abc]{0,2}(=[ab&=%]{0,2})?&?){0,4}")),
+    ) {
+        let prefix = KeyPrefix::new("shop", SchemaVersion(1), "").unwrap();
+        let [(a, counts_a), (b, counts_b)] = pair.each_ref().map(|query| {
+            let counts = by.apply(query.as_deref());
+            let path = "/a".into();
+            let keyed = Keyed { scheme: "https", authority: "a", by_host: true, path, query: counts.clone(), parts: &[] };
+            (CacheKey::of(&prefix, &keyed), counts)
+        });
+        prop_assert_eq!(a == b, counts_a == counts_b);
+        // Each parameter that counts was sent, and as often.
+        for (query, counts) in [(&pair[0], &counts_a), (&pair[1], &counts_b)] {
+            let count = |text: &str, wanted: &str| text.split('&').filter(|parameter| *parameter == wanted).count();
+            for parameter in counts.as_deref().unwrap_or_default().split('&').filter(|parameter| !parameter.is_empty()) {
+                prop_assert_eq!(count(counts.as_deref().unwrap(), parameter), count(query.as_deref().unwrap(), parameter));
+            }
+        }
     }
 
     #[test]

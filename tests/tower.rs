@@ -13,7 +13,7 @@ use layercake::policy::Level;
 use layercake::sim::SimRuntime;
 use layercake::stats::Event;
 use layercake::tier::{MemoryTier, Tier};
-use layercake::{Body, Cache, CacheConfig, Policy, SchemaVersion};
+use layercake::{Body, Cache, CacheConfig, Policy, QueryKey, SchemaVersion};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
 use std::sync::{Arc, Mutex};
@@ -205,10 +205,12 @@ fn the_handler_does_not_see_what_the_answer_must_not_depend_on() {
     };
     assert_eq!(ask(Policy::ttl(MINUTE), false), (Method::GET, vec!["accept".to_owned()]));
     assert_eq!(ask(Policy::ttl(MINUTE).anonymous(), true), (Method::GET, vec!["accept".to_owned()]));
-    for (policy, authorization) in [(Policy::ttl(MINUTE), true), (Policy::bypass(), false), (Policy::rfc9111(), false)]
-    {
-        let (method, kept) = ask(policy, authorization);
-        assert_eq!((method, kept.len()), (Method::HEAD, fields.len() + usize::from(authorization)));
+    // Beside a credential only the cookies are hidden.
+    let (method, kept) = ask(Policy::ttl(MINUTE), true);
+    assert_eq!((method, kept.len(), kept.contains(&"cookie".to_owned())), (Method::HEAD, fields.len(), false));
+    for policy in [Policy::bypass(), Policy::rfc9111()] {
+        let (method, kept) = ask(policy, false);
+        assert_eq!((method, kept.len()), (Method::HEAD, fields.len()));
     }
 }
 
@@ -435,4 +437,92 @@ fn a_hit_does_not_call_the_handler() {
     handler.last();
     door.send(&service, at("/a")).unwrap().is(HIT, "hello");
     assert!(!handler.was_called());
+}
+
+#[test]
+fn the_handler_sees_what_counts_and_no_more() {
+    let policy = Policy::ttl(MINUTE).query(QueryKey::only(&["q"])).ignore_case().key_cookies(&["theme"]);
+    let (door, handler) = (Door::new(policy), Hello::default());
+    let service = door.layer().layer(handler.clone());
+    let request = with(at("/About?x=1&q=2"), "cookie", "_ga=1");
+    door.send(&service, with(request, "cookie", "theme=dark")).unwrap().is(MISS, "hello");
+    let seen = handler.last();
+    assert_eq!(seen.uri(), "https://shop.example/about?q=2");
+    assert_eq!(seen.headers()["cookie"], "theme=dark");
+    door.send(&service, with(at("/about?q=2&x=2"), "cookie", "theme=dark")).unwrap().is(HIT, "hello");
+
+    // In origin form, and with nothing left of the query.
+    let request = Request::get("/About?x=1").header("host", "shop.example").body(Full::default()).unwrap();
+    door.send(&service, request).unwrap().is(MISS, "hello");
+    assert_eq!(handler.last().uri(), "/about");
+}
+
+#[cfg(feature = "verify")]
+#[test]
+fn a_service_that_answers_by_what_is_not_keyed_on_is_found_out() {
+    let door = Door::new(Policy::ttl(MINUTE).verify_one_in(1));
+    let item = async |headers: HeaderMap| {
+        let user = headers.get("x-user").map_or("nobody", |user| user.to_str().unwrap());
+        format!("{user} on {}", headers["host"].to_str().unwrap())
+    };
+    let router = Router::new().route("/a", get(item)).route("/b", get(async || "hello"));
+    // Without a way to ask again nothing is looked at.
+    let once = door.layer().layer(router.clone());
+    door.send(&once, axum_at("/b")).unwrap();
+    assert_eq!(door.count(Event::Verified), 0);
+
+    let service = door.layer().verified::<axum::body::Body>().layer(router);
+    let ask = |path: &str, user: &str| {
+        let request = Request::get(path).header("host", "shop.example").header("x-user", user);
+        door.send(&service, request.body(axum::body::Body::empty()).unwrap()).unwrap()
+    };
+    ask("/b", "anna");
+    assert_eq!((door.count(Event::Verified), door.count(Event::Quarantined)), (1, 0));
+    assert_eq!(ask("/a", "anna").text, "anna on shop.example");
+    assert_eq!(door.count(Event::Quarantined), 1);
+    ask("/a", "ben").is("layercake; fwd=bypass; detail=quarantine", "ben on shop.example");
+}
+
+#[test]
+fn a_second_host_makes_another_key() {
+    let door = Door::new(Policy::ttl(MINUTE));
+    let last_host = |request: Request<Full<Bytes>>| {
+        let host = request.headers().get_all("host").iter().next_back().map(|host| host.to_str().unwrap().to_owned());
+        ready(Ok::<_, Infallible>(Response::new(Body::from(host.unwrap_or_default().into_bytes()))))
+    };
+    let service = door.layer().layer(service_fn(last_host));
+    let ask = |hosts: &[&str]| {
+        let request = hosts.iter().fold(Request::get("/a"), |request, host| request.header("host", *host));
+        door.send(&service, request.body(Full::default()).unwrap()).unwrap().text
+    };
+    assert_eq!(ask(&["good.example", "evil.example"]), "evil.example");
+    assert_eq!(ask(&["good.example"]), "good.example");
+    // The authority of an absolute-form target replaces them all.
+    let request = Request::get("https://good.example/b").header("host", "a.example").header("host", "evil.example");
+    assert_eq!(door.send(&service, request.body(Full::default()).unwrap()).unwrap().text, "good.example");
+}
+
+#[test]
+fn the_handler_sees_the_host_that_counts() {
+    let (door, handler) = (Door::new(Policy::ttl(MINUTE)), Hello::default());
+    let service = door.layer().layer(handler.clone());
+    let request = Request::get("/a").header("host", "Shop.EXAMPLE:80").body(Full::default()).unwrap();
+    door.send(&service, request).unwrap().is(MISS, "hello");
+    assert_eq!(handler.last().headers()["host"], "shop.example");
+}
+
+#[test]
+fn the_scheme_that_a_proxy_in_front_names_counts() {
+    let door = Door::new(Policy::ttl(MINUTE));
+    let redirect = |request: Request<Full<Bytes>>| {
+        let secure = request.headers().get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+        ready(Ok::<_, Infallible>(Response::new(Body::from(if secure { "welcome" } else { "come by https" }))))
+    };
+    let service = door.layer().layer(service_fn(redirect));
+    for _ in 0..2 {
+        for (proto, text) in [("http", "come by https"), ("https", "welcome")] {
+            let request = Request::get("/a").header("host", "shop.example").header("x-forwarded-proto", proto);
+            assert_eq!(door.send(&service, request.body(Full::default()).unwrap()).unwrap().text, text);
+        }
+    }
 }

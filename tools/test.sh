@@ -61,6 +61,17 @@ conformance_tests() { # conformance_tests TITLE: the same for the conformance ru
     tail -n 80 "$log"
 }
 
+leak_tests() { # leak_tests TITLE CACHES: the same for the leak suite
+    local passed
+    run "$1" node tests/leaks/run.mjs --cache "$2"
+    passed=$(awk '$1 == "all" { for (i = 2; i <= NF; i++) { split($i, of, "/"); p += of[1] } } END { print p + 0 }' "$log")
+    echo ", $passed passed"
+    tests=$((tests + passed))
+    $ok && return
+    failed=$((failed + 1))
+    grep -vE ' (should|reuse) +[a-z0-9.-]+: ' "$log" | tail -n 80
+}
+
 lint() {
     local feature
     check "Formatting" cargo fmt --all --check -- --color never
@@ -83,12 +94,14 @@ native() {
 
 workerd() {
     local worker
-    for worker in tests/worker examples/shop examples/proxy examples/axum; do
+    for worker in tests/worker tests/leaks/worker examples/shop examples/proxy examples/axum; do
         check "Worker in $worker builds" tools/build-worker.sh $worker
     done
     check "Stand-ins for faults" cargo build --quiet --profile tools -p standin
     node_tests "Tests in the local Workers runtime" tests/workerd/*.test.mjs
     conformance_tests "Conformance, through the proxy"
+    leak_tests "Leak suite, on workerd" layercake-hot,layercake-l1,layercake-l2
+    leak_tests "Leak suite, Tower" layercake-tower
 }
 
 for group in "${@:-native}"; do

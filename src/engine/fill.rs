@@ -115,7 +115,7 @@ impl Cache {
         request_time: Timestamp,
     ) -> Result<(Storable, Slot), NotStored> {
         // RFC 9111 section 4.4: what was asked for before a change is not stored after it.
-        if self.config.0.voids.overtook(&question.names(), question.begun) {
+        if self.config.0.living.voids.overtook(&question.names(), question.begun) {
             return Err(NotStored::Invalidated);
         }
         let request = RequestFacts {

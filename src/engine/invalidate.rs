@@ -73,7 +73,7 @@ impl Cache {
 
     /// Whether this isolate has made void what was received at that time in answer to the question.
     pub(super) fn is_void(&self, question: &Question, received: Timestamp) -> bool {
-        self.config.0.voids.covers(&question.names(), received)
+        self.config.0.living.voids.covers(&question.names(), received)
     }
 
     /// Forgets entries before the answer goes out, so that whoever changed something sees the change.
@@ -91,7 +91,7 @@ impl Cache {
     fn forget(&self, Void { route, key, tiers }: Void) -> oneshot::Receiver<()> {
         let (done, finished) = oneshot::channel();
         self.config.record(route, Event::Invalidated);
-        self.config.0.voids.add(key.name(), self.runtime.now());
+        self.config.0.living.voids.add(key.name(), self.runtime.now());
         let cache = self.clone();
         self.runtime.spawn(Box::pin(async move {
             // Furthest first, so that none is filled again from one that still has it.

@@ -108,7 +108,7 @@ impl Cache {
 
     /// The entry a tier has under `key`, whatever its age; faults are counted and are misses.
     pub(super) async fn get(&self, plan: &Plan, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
-        let (since, trust) = (self.runtime.now(), &self.config.0.trust);
+        let (since, trust) = (self.runtime.now(), &self.config.0.living.trust);
         let limit = tier.timeout().filter(|limit| !tier.earns_trust() || trust.begin(tier.level(), since, *limit));
         let got = within(&*self.runtime, limit, tier.get(key, since)).await;
         if let (true, Some(limit)) = (tier.earns_trust(), tier.timeout()) {

@@ -1,17 +1,23 @@
 //! Floor 3. The walk of one request: read [`Cache::handle`] and `Cache::walk` first.
 
+pub mod admin;
 mod config;
 mod fill;
 mod invalidate;
+mod living;
 mod lookup;
 mod parts;
 mod plan;
+#[cfg(feature = "verify")]
+mod quarantine;
 mod renew;
 mod revalidate;
 mod serve;
 mod store;
 mod trust;
 mod variants;
+#[cfg(feature = "verify")]
+mod verify;
 mod voids;
 
 pub use config::{CacheConfig, CacheConfigBuilder, ConfigError, HotOptions, UNKEYED_HEADERS};
@@ -35,10 +41,18 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-/// Where misses go: the handler behind the door, holding the client's request. It is asked at most once.
+/// Where misses go: the handler behind the door, holding the client's request. It is asked at most once, but for [`again`](Self::again).
 pub trait Origin: Send + 'static {
     /// The handler's own error; it reaches the caller untouched.
     type Error: Send + 'static;
+
+    /// Another way to the same handler with the same request, for doors that can go there more than once. Default: none.
+    fn again(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
 
     /// Answers the request as `ask` wants it put.
     fn fetch(self, ask: Ask) -> impl Future<Output = Result<Response, Self::Error>> + Send;
@@ -120,12 +134,14 @@ impl Cache {
     }
 
     async fn walk<O: Origin>(&self, plan: Plan, gate: Gate, origin: O) -> Result<Response, O::Error> {
+        #[cfg(feature = "verify")]
+        let shadow = self.shadow(&plan, &gate, &origin);
         let answer = match gate {
             Gate::Forward(why) => self.pass(&plan, why, origin).await,
             Gate::Lookup(mut question) => {
                 let found = self.lookup(&plan, &mut question).await;
                 let question = Arc::from(question);
-                match found {
+                let answer = match found {
                     Found::Fresh(hit) => match self.promote(&plan, &question, hit).await {
                         Some(hit) => Ok(self.serve_fresh(&plan, &question, hit)),
                         None => self.ask(&plan, &question, ForwardReason::UriMiss, None, origin).await,
@@ -139,7 +155,12 @@ impl Cache {
                     Found::Stale(hit) => Ok(self.serve_stale(&plan, &question, hit, Event::Stale)),
                     Found::Nothing { reason, stored } => self.ask(&plan, &question, reason, stored, origin).await,
                     Found::Unsatisfiable => Ok(self.unsatisfied()),
+                };
+                #[cfg(feature = "verify")]
+                if let Some(origin) = shadow.filter(|_| answer.is_ok()) {
+                    self.verify_behind(&plan, &question, origin);
                 }
+                answer
             }
         };
         self.exit(&plan, answer)
@@ -160,7 +181,7 @@ impl Cache {
                 stored_for.filter(|_| change.is_answered_by(plan, &response, self.runtime.now()))
             {
                 // It is this answer that the change has led to.
-                question.begun = self.config.0.voids.count();
+                question.begun = self.config.0.living.voids.count();
                 let fetched = Fetched::new(response, request_time, false, status);
                 return Ok(Answer { event: Event::Bypass, ..self.fill(plan, &Arc::from(question), fetched) });
             }
@@ -272,7 +293,7 @@ impl Cache {
     }
 
     fn complain(&self, what: &str, why: &dyn fmt::Display) {
-        if self.config.may_complain(self.runtime.now()) {
+        if self.config.0.living.may_complain(self.runtime.now()) {
             self.runtime.log(&format!("layercake: {what}: {why}"));
         }
     }

@@ -5,12 +5,12 @@ use crate::entry::Head;
 use crate::message::{Ask, Hide, RequestView, Response};
 use crate::policy::path::is_ambiguous;
 use crate::policy::{CacheKey, Policy, RouteId, Values, cookies, key::KeyName};
-use crate::semantics::Fields;
 use crate::semantics::cache_control::{CacheControl, Governing};
 use crate::semantics::freshness::{Timestamp, explicit_lifetime};
 use crate::semantics::invalidation::{Target, is_unsafe};
 use crate::semantics::status::ForwardReason;
 use crate::semantics::validation::Conditions;
+use crate::semantics::{Fields, list_members};
 use std::sync::Arc;
 
 /// How one request is treated.
@@ -119,7 +119,7 @@ impl Plan {
 
     fn build(config: &CacheConfig, route: RouteId, policy: Arc<Policy>, request: &dyn RequestView) -> (Self, Gate) {
         let (get, head) = (request.method() == "GET", request.method() == "HEAD");
-        let gate = match forward(config, &policy, request) {
+        let gate = match forward(config, route, &policy, request) {
             Some(forward) => Gate::Forward(forward),
             None => match question(config, &policy, request) {
                 Some(question) => Gate::Lookup(Box::new(question)),
@@ -131,7 +131,7 @@ impl Plan {
 }
 
 /// Why the cache has to step aside, if it has to.
-fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Option<Forward> {
+fn forward(config: &CacheConfig, route: RouteId, policy: &Policy, request: &dyn RequestView) -> Option<Forward> {
     let bypass = |detail, personal| Some(Forward::bypass(detail, personal));
     let method = request.method();
     let answered = match method {
@@ -146,6 +146,12 @@ fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> 
     if !answered {
         return Some(Forward { reason: ForwardReason::Method, detail: None, personal: false, change });
     }
+    #[cfg(feature = "verify")]
+    if policy.terms.verify.is_some() && config.is_quarantined(route) {
+        return bypass("quarantine", true);
+    }
+    #[cfg(not(feature = "verify"))]
+    let _ = route;
     // RFC 9110 section 7.8: what follows a change of protocol is no response to keep.
     if request.has("upgrade") {
         return bypass("upgrade", false);
@@ -155,6 +161,9 @@ fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> 
     }
     if policy.terms.store.to_the_letter {
         return None;
+    }
+    if request.field("connection").is_some_and(|options| !list_members(&options).all(is_plain_option)) {
+        return bypass("connection", true);
     }
     // The route that was found may be another than the one that the handler finds.
     if !policy.terms.keyer.path.ambiguous && is_ambiguous(request.path()) {
@@ -173,6 +182,12 @@ fn forward(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> 
     None
 }
 
+/// Whether a connection option takes no field off the request: one that is named so the next hop removes (RFC 9110 section 7.6.1), and
+/// who is to tell whether the handler is behind it?
+fn is_plain_option(option: &[u8]) -> bool {
+    [&b"close"[..], b"keep-alive", b"te", b"upgrade"].iter().any(|plain| option.eq_ignore_ascii_case(plain))
+}
+
 fn change(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Change {
     // Only what was asked as a GET would be asked: the handler of a POST sees all of the request.
     let terms = &policy.terms;
@@ -187,7 +202,7 @@ fn change(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> C
             query: request.query().map(Into::into),
         },
         fields: request.keep_fields(),
-        values: config.values(request, |_| true),
+        values: config.values(request, None),
         stored_for: if may_be_stored { question(config, policy, request).map(Box::new) } else { None },
     }
 }
@@ -203,7 +218,7 @@ fn has_visible_content(policy: &Policy, request: &dyn RequestView) -> bool {
 /// What the cache has to know; nothing when a value that the policy keys on cannot be computed.
 fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Option<Question> {
     let (keyer, letter) = (&policy.terms.keyer, policy.terms.store.to_the_letter);
-    let values = config.values(request, |name| keyer.values.iter().any(|wanted| **wanted == *name));
+    let values = config.values(request, Some(&keyer.values));
     let parts = keyer.parts(&policy.terms.narrow, request, &values)?;
     let keyed = keyer.keyed((request.scheme(), request.authority()), request.path(), request.query(), &parts);
     let directives = request.field("cache-control").map(|value| CacheControl::parse(&value));
@@ -213,22 +228,18 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
         true => Hide::Nothing,
         false => Hide::Cookies,
     };
-    // Where the answer may turn out to be one visitor's own, the handler gets that visitor's request as it is.
-    let mut ask = match letter {
-        true => Ask { hide, ..Ask::AS_IS },
-        false if authorization => Ask::AS_IS,
-        false => Ask::whole(hide),
-    };
+    // Where the answer may turn out to be one visitor's own, the handler gets that visitor's conditions and range.
+    let mut ask = if letter || authorization { Ask { hide, ..Ask::AS_IS } } else { Ask::whole(hide) };
     for narrow in &policy.terms.narrow {
         let sent = request.field(narrow.field());
         let chosen = narrow.choose(sent.as_deref());
         if sent.as_deref() != Some(chosen.as_bytes()) {
-            ask.set.push((narrow.field(), chosen.into()));
+            ask.set.push((narrow.field().into(), chosen.into()));
         }
     }
     if ask.hide != Hide::Nothing && !keyer.cookies.is_empty() {
         let kept = request.field("cookie").and_then(|field| cookies::only(&field, &keyer.cookies));
-        ask.set.extend(kept.map(|kept| ("cookie", kept)));
+        ask.set.extend(kept.map(|kept| ("cookie".into(), kept)));
     }
     if *keyed.path != *request.path() || keyed.query.as_deref() != request.query() {
         let query = keyed.query.as_deref().map_or([""; 2], |query| ["?", query]);
@@ -238,7 +249,7 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
         key: CacheKey::of(&config.0.prefix, &keyed),
         variant: None,
         primary: None,
-        begun: config.0.voids.count(),
+        begun: config.0.living.voids.count(),
         in_l2: false,
         fields: request.keep_fields(),
         // RFC 9110 section 14.2: a range has a meaning for GET only.
@@ -266,7 +277,7 @@ impl Question {
     /// than the one stored (RFC 9111 section 4.3.1).
     pub(super) fn conditional(&self, conditions: Vec<(&'static str, Box<str>)>) -> Ask {
         let mut ask = Ask { whole: true, hide: self.hide, ..self.ask.clone() };
-        ask.set.extend(conditions);
+        ask.set.extend(conditions.into_iter().map(|(name, value)| (name.into(), value)));
         ask
     }
 }

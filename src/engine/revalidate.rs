@@ -32,7 +32,7 @@ impl Cache {
     /// already.
     pub(super) fn refresh_behind<O: Origin>(&self, plan: &Plan, question: &Arc<Question>, hit: &Hit, origin: O) {
         let name = question.slot().name();
-        if !self.config.begin_refresh(name, self.runtime.now(), LEASE) {
+        if !self.config.0.living.begin_refresh(name, self.runtime.now(), LEASE) {
             return;
         }
         let found = Stale { place: hit.place, head: Arc::clone(&hit.entry.head), validators: hit.entry.validators() };
@@ -41,7 +41,7 @@ impl Cache {
         self.runtime.spawn(Box::pin(async move {
             let done = cache.refresh(&plan, &question, found, origin).await;
             let pause = (!done).then_some(PAUSE);
-            cache.config.end_refresh(name, cache.runtime.now(), pause);
+            cache.config.0.living.end_refresh(name, cache.runtime.now(), pause);
             cache.config.record(plan.route, if done { Event::Revalidated } else { Event::RevalidationFailed });
         }));
     }

@@ -189,7 +189,7 @@ impl Store {
                 .iter()
                 .position(|(takes, tier)| *takes == Takes::Stream && !(skip_l1 && tier.level() == Level::L1))
         };
-        streams(self.cache.config.l1_is_inert()).or_else(|| streams(false))
+        streams(self.cache.config.0.living.l1_is_inert()).or_else(|| streams(false))
     }
 
     async fn share(&self, entry: StoredResponse) -> bool {
@@ -225,7 +225,7 @@ impl Store {
                 Err(error) => return self.failed(first.level().as_str(), &error),
             };
             if first.level() == Level::L1 {
-                self.cache.config.note_l1(committed.is_none());
+                self.cache.config.0.living.note_l1(committed.is_none());
             }
             let Some(committed) = committed else {
                 return self.failed(first.level().as_str(), &"the entry just stored is not there");
@@ -263,7 +263,7 @@ impl Store {
     }
 
     fn is_overtaken(&self) -> bool {
-        self.cache.config.0.voids.overtook(&self.names, self.begun)
+        self.cache.config.0.living.voids.overtook(&self.names, self.begun)
     }
 
     fn failed(&self, what: &str, why: &dyn std::fmt::Display) -> bool {

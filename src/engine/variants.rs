@@ -67,7 +67,7 @@ impl Question {
         }
         let Some(primary) = self.primary.as_ref().filter(alike) else {
             // The first of its kind. What varied on other fields cannot be told apart by these.
-            return Ok(in_primary(selecting, Family { id: config.next_family(now), others: Vec::new() }));
+            return Ok(in_primary(selecting, Family { id: config.0.living.next_family(now), others: Vec::new() }));
         };
         if primary.selecting == selecting {
             return Ok(in_primary(selecting, primary.family.clone()));

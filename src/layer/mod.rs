@@ -23,7 +23,7 @@
 //!     Ok::<_, std::convert::Infallible>(http::Response::new(layercake::Body::from("hello")))
 //! });
 //! let service = CacheLayer::new(cache).layer(hello);
-//! for expected in ["layercake; fwd=uri-miss; ttl=60; stored", "layercake; hit; ttl=60; detail=l1"] {
+//! for expected in ["layercake; fwd=uri-miss; ttl=60", "layercake; hit; ttl=60"] {
 //!     let request = http::Request::get("https://shop.example/hello").body(()).unwrap();
 //!     let response = runtime.run(service.clone().oneshot(request)).unwrap();
 //!     assert_eq!(response.headers()["cache-status"], expected);
@@ -54,13 +54,40 @@ struct Handled;
 pub struct CacheLayer {
     cache: Cache,
     policy: Option<Arc<Policy>>,
+    #[cfg(feature = "verify")]
+    empty: Option<Empty>,
 }
+
+/// Makes the body of a request that is asked again, a `fn() -> B`.
+#[cfg(feature = "verify")]
+type Empty = Arc<dyn std::any::Any + Send + Sync>;
 
 impl CacheLayer {
     /// A layer that answers by the route table of `cache`.
     #[must_use]
     pub const fn new(cache: Cache) -> Self {
-        Self { cache, policy: None }
+        Self {
+            cache,
+            policy: None,
+            #[cfg(feature = "verify")]
+            empty: None,
+        }
+    }
+
+    /// Lets the policies' [`verify_one_in`](Policy::verify_one_in) take effect: there the inner service is called again, with an empty
+    /// body, for the requests that are looked at. `B` is the body of the service's requests.
+    ///
+    /// ```
+    /// # fn layer(cache: layercake::Cache) -> layercake::layer::CacheLayer {
+    /// layercake::layer::CacheLayer::new(cache).verified::<axum::body::Body>()
+    /// # }
+    /// ```
+    #[cfg(feature = "verify")]
+    #[must_use]
+    pub fn verified<B: Default + 'static>(mut self) -> Self {
+        let empty: fn() -> B = B::default;
+        self.empty = Some(Arc::new(empty));
+        self
     }
 
     /// Answers everything under `policy` instead, for a layer put on particular routes. Counted under the route of the
@@ -80,6 +107,6 @@ impl<S> tower_layer::Layer<S> for CacheLayer {
     type Service = CacheService<S>;
 
     fn layer(&self, inner: S) -> CacheService<S> {
-        CacheService::new(inner, self.cache.clone(), self.policy.clone())
+        CacheService::new(inner, self.clone())
     }
 }

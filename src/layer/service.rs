@@ -1,11 +1,9 @@
-use super::Handled;
+use super::{CacheLayer, Handled};
 use crate::body::Body;
-use crate::engine::{Cache, Origin};
-#[cfg(feature = "worker")]
-use crate::message::Hide;
+use crate::engine::Origin;
 use crate::message::{Ask, HeaderFields, RequestView, Response};
-use crate::policy::Policy;
 use crate::semantics::Fields;
+use crate::semantics::invalidation::without_default_port;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Method, request::Parts};
@@ -18,17 +16,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tower_service::Service;
 
-/// A service behind a [`Cache`]. Its error is the inner service's: the cache adds none.
+/// A service behind a [`Cache`](crate::Cache). Its error is the inner service's: the cache adds none.
 #[derive(Clone, Debug)]
 pub struct CacheService<S> {
     inner: S,
-    cache: Cache,
-    policy: Option<Arc<Policy>>,
+    layer: CacheLayer,
 }
 
 impl<S> CacheService<S> {
-    pub(super) const fn new(inner: S, cache: Cache, policy: Option<Arc<Policy>>) -> Self {
-        Self { inner, cache, policy }
+    pub(super) const fn new(inner: S, layer: CacheLayer) -> Self {
+        Self { inner, layer }
     }
 }
 
@@ -54,17 +51,26 @@ where
         let fresh = self.inner.clone();
         let inner = std::mem::replace(&mut self.inner, fresh);
         if request.extensions().get::<Handled>().is_some() {
-            let answer = Inner { inner, request }.call();
+            let mut inner = inner;
+            let answer = inner.call(request);
             return ResponseFuture(Box::pin(async move { answer.await.map(|response| to_http(from_http(response))) }));
         }
         request.extensions_mut().insert(Handled);
         let (parts, body) = request.into_parts();
         let view = View::of(&parts);
-        let prepared = match &self.policy {
-            Some(policy) => self.cache.prepare_under(Arc::clone(policy), &view),
-            None => self.cache.prepare(&view),
+        let CacheLayer { cache, policy, .. } = &self.layer;
+        let prepared = match policy {
+            Some(policy) => cache.prepare_under(Arc::clone(policy), &view),
+            None => cache.prepare(&view),
         };
-        let origin = Inner { inner, request: http::Request::from_parts(parts, body) };
+        let origin = Handler {
+            service: inner,
+            request: http::Request::from_parts(parts, body),
+            #[cfg(feature = "verify")]
+            empty: self.layer.empty.as_ref().and_then(|empty| empty.downcast_ref().copied()),
+            #[cfg(feature = "verify")]
+            ready: true,
+        };
         ResponseFuture(Box::pin(async move { prepared.handle(origin).await.map(to_http) }))
     }
 }
@@ -86,24 +92,21 @@ impl<E> Future for ResponseFuture<E> {
     }
 }
 
-/// The inner service, ready, with the client's request.
-struct Inner<S, B> {
-    inner: S,
+/// The inner service with the client's request.
+struct Handler<S, B> {
+    service: S,
     request: http::Request<B>,
+    /// Makes the body of a request that is asked again.
+    #[cfg(feature = "verify")]
+    empty: Option<fn() -> B>,
+    /// The service said that it is ready.
+    #[cfg(feature = "verify")]
+    ready: bool,
 }
 
-impl<S, B, R> Inner<S, B>
+impl<S, B, R> Origin for Handler<S, B>
 where
-    S: Service<http::Request<B>, Response = http::Response<R>>,
-{
-    fn call(mut self) -> S::Future {
-        self.inner.call(self.request)
-    }
-}
-
-impl<S, B, R> Origin for Inner<S, B>
-where
-    S: Service<http::Request<B>, Response = http::Response<R>> + Send + 'static,
+    S: Service<http::Request<B>, Response = http::Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Send + 'static,
     B: Send + 'static,
@@ -112,15 +115,33 @@ where
 {
     type Error = S::Error;
 
+    #[cfg(feature = "verify")]
+    fn again(&self) -> Option<Self> {
+        let empty = self.empty?;
+        let mut request = http::Request::new(empty());
+        request.method_mut().clone_from(self.request.method());
+        request.uri_mut().clone_from(self.request.uri());
+        *request.version_mut() = self.request.version();
+        request.headers_mut().clone_from(self.request.headers());
+        request.extensions_mut().clone_from(self.request.extensions());
+        Some(Self { service: self.service.clone(), request, empty: self.empty, ready: false })
+    }
+
     fn fetch(mut self, ask: Ask) -> impl Future<Output = Result<Response, S::Error>> + Send {
         mask(&mut self.request, &ask);
-        // RFC 9112 section 3.2.2: the authority of an absolute-form target, which the key holds, replaces Host.
-        let authority = self.request.uri().authority().and_then(|a| http::HeaderValue::try_from(a.as_str()).ok());
-        if let (Some(authority), Some(host)) = (authority, self.request.headers_mut().get_mut("host")) {
-            *host = authority;
+        settle_host(&mut self.request, &ask);
+        #[cfg(feature = "verify")]
+        if !self.ready {
+            return futures::future::Either::Right(async move {
+                std::future::poll_fn(|cx| self.service.poll_ready(cx)).await?;
+                self.service.call(self.request).await.map(from_http)
+            });
         }
-        let answer = self.call();
-        async move { answer.await.map(from_http) }
+        let answer = self.service.call(self.request);
+        let answer = async move { answer.await.map(from_http) };
+        #[cfg(feature = "verify")]
+        let answer = futures::future::Either::Left(answer);
+        answer
     }
 }
 
@@ -129,6 +150,11 @@ where
 fn mask<B>(request: &mut http::Request<B>, ask: &Ask) {
     if ask.whole {
         *request.method_mut() = Method::GET;
+    }
+    if ask.hide.is_everything() {
+        let host = request.headers_mut().remove(http::header::HOST);
+        request.headers_mut().clear();
+        request.headers_mut().extend(host.map(|host| (http::header::HOST, host)));
     }
     for name in ask.taken_off() {
         request.headers_mut().remove(name);
@@ -144,9 +170,34 @@ fn mask<B>(request: &mut http::Request<B>, ask: &Ask) {
         }
     }
     #[cfg(feature = "worker")]
-    if ask.hide == Hide::Identity {
+    if ask.hide.hides_client() {
         request.extensions_mut().remove::<worker::Cf>();
     }
+}
+
+/// Makes `Host` what the key holds. The authority of an absolute-form target replaces it (RFC 9112 section 3.2.2); where an answer may be
+/// stored, case and the scheme's default port do not count.
+fn settle_host<B>(request: &mut http::Request<B>, ask: &Ask) {
+    let (uri, hosts) = (request.uri(), request.headers().get_all(http::header::HOST));
+    let mut lines = hosts.iter();
+    let host = match (uri.authority(), lines.next(), lines.next()) {
+        (Some(authority), Some(_), _) => Some(authority.as_str()),
+        (None, Some(host), None) if !ask.is_as_is() => host.to_str().ok(),
+        _ => None,
+    };
+    let settled = host.map(|host| {
+        let bare = || without_default_port(scheme(uri, request.headers()), host).to_ascii_lowercase();
+        if ask.is_as_is() { host.to_owned() } else { bare() }
+    });
+    if let Some(host) = settled.and_then(|host| http::HeaderValue::try_from(host).ok()) {
+        request.headers_mut().insert(http::header::HOST, host);
+    }
+}
+
+/// The scheme: that of the target, else what a proxy in front names, which the handler sees as well.
+fn scheme<'a>(uri: &'a http::Uri, headers: &HeaderMap) -> &'a str {
+    let proxied = || headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
+    uri.scheme_str().unwrap_or_else(|| if proxied() { "https" } else { "http" })
 }
 
 /// The inner response's extensions travel beside it.
@@ -205,8 +256,12 @@ impl<'a> View<'a> {
     fn of(parts: &'a Parts) -> Self {
         let authority = match parts.uri.authority() {
             Some(authority) => Cow::Borrowed(authority.as_str()),
-            // RFC 9112 section 3.3: in origin form the authority is in Host.
-            None => parts.headers.get("host").map_or(Cow::Borrowed(""), |h| String::from_utf8_lossy(h.as_bytes())),
+            // RFC 9112 section 3.3: in origin form the authority is in Host. Of several lines nobody knows which one counts.
+            None => match parts.headers.field("host") {
+                Some(Cow::Borrowed(host)) => String::from_utf8_lossy(host),
+                Some(Cow::Owned(hosts)) => Cow::Owned(String::from_utf8_lossy(&hosts).into_owned()),
+                None => Cow::Borrowed(""),
+            },
         };
         Self { parts, authority }
     }
@@ -233,7 +288,7 @@ impl RequestView for View<'_> {
     }
 
     fn scheme(&self) -> &str {
-        self.parts.uri.scheme_str().unwrap_or("http")
+        scheme(&self.parts.uri, &self.parts.headers)
     }
 
     fn authority(&self) -> &str {

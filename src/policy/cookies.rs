@@ -1,5 +1,7 @@
 //! Which cookies say nothing about who is asking.
 
+use crate::semantics::push_bytes;
+
 /// Cookies of analytics, consent banners and the platform itself, which no handler renders by. A name that ends in `*`
 /// stands for all that begin so. A request whose cookies are all on the list is answered from the cache, and the
 /// handler does not get to see them.
@@ -50,11 +52,14 @@ pub(crate) fn all_known<S: AsRef<str>>(field: &[u8], names: &[Box<str>], pattern
 /// The value of the cookie `name`; of several cookies of that name the values in their order, set apart by `;`.
 #[must_use]
 pub fn value(field: &[u8], name: &str) -> Option<Box<str>> {
-    let mut found = pairs(field).filter(|(other, _)| *other == Some(name.as_bytes())).map(|(_, value)| value);
-    // Bytes that are no text are kept apart by their number, not by their looks.
-    let text = |value: &[u8]| value.iter().map(|b| char::from(*b)).collect::<String>();
-    let first = text(found.next()?);
-    Some(found.fold(first, |all, value| all + ";" + &text(value)).into_boxed_str())
+    let mut all: Option<String> = None;
+    for (_, value) in pairs(field).filter(|(other, _)| *other == Some(name.as_bytes())) {
+        if let Some(all) = &mut all {
+            all.push(';');
+        }
+        push_bytes(all.get_or_insert_default(), value);
+    }
+    all.map(String::into_boxed_str)
 }
 
 /// The cookies of these names alone, as a `Cookie` field; `None` when there are none.

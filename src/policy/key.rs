@@ -152,6 +152,16 @@ impl CacheKey {
         Self { prefix: Arc::clone(&self.prefix), site: self.site.clone(), digest: input.finish() }
     }
 
+    /// The key of something the cache keeps for itself, under this key's site: no request's key is made so.
+    #[cfg(feature = "verify")]
+    pub(crate) fn marker(&self, prefix: &KeyPrefix, kind: &str, name: &str) -> Self {
+        let mut input = KeyInput::new(prefix);
+        input.part(b"layercake marker 1");
+        input.part(kind.as_bytes());
+        input.part(name.as_bytes());
+        Self { digest: input.finish(), ..self.clone() }
+    }
+
     /// Four bytes of the digest, to tell the few variants of a family apart.
     #[must_use]
     pub fn mark(&self) -> u32 {

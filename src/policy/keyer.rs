@@ -42,9 +42,11 @@ pub(crate) type Values = Vec<(Box<str>, Option<Box<str>>)>;
 
 /// Adds `names` to a sorted list.
 pub(crate) fn add(list: &mut Vec<Box<str>>, names: impl IntoIterator<Item = Box<str>>) {
-    list.extend(names);
-    list.sort_unstable();
-    list.dedup();
+    for name in names {
+        if let Err(place) = list.binary_search(&name) {
+            list.insert(place, name);
+        }
+    }
 }
 
 impl Keyer {
@@ -72,31 +74,25 @@ impl Keyer {
     }
 
     /// What counts beside the target; `None` when a value cannot be computed, so that nobody can tell who may share the answer.
-    pub(crate) fn parts(
-        &self,
-        narrow: &[Narrow],
-        request: &(impl Fields + ?Sized),
-        values: &Values,
-    ) -> Option<Vec<KeyPart>> {
-        let label = |kind: &str, name: &str| [kind, name].concat().into_boxed_str();
+    #[inline(never)]
+    pub(crate) fn parts(&self, narrow: &[Narrow], request: &dyn Fields, values: &Values) -> Option<Vec<KeyPart>> {
         let mut parts = Vec::new();
-        if !self.cookies.is_empty() {
-            let field = request.field("cookie");
-            for name in &self.cookies {
-                let value = field.as_deref().and_then(|field| cookies::value(field, name));
-                parts.push((label("cookie:", name), value));
+        let kinds = [("cookie:", &self.cookies), ("header:", &self.headers), ("value:", &self.values)];
+        for (place, (kind, names)) in kinds.into_iter().enumerate() {
+            for name in names {
+                let value = match place {
+                    0 => request.field("cookie").and_then(|field| cookies::value(&field, name)),
+                    1 => match narrow.iter().find(|narrow| *narrow.field() == **name) {
+                        Some(narrow) => Some(narrow.choose(request.field(name).as_deref()).into()),
+                        None => selecting_value(request, name),
+                    },
+                    _ => {
+                        let (_, value) = values.iter().find(|(other, _)| other == name)?;
+                        Some(value.clone()?)
+                    }
+                };
+                parts.push(([kind, name].concat().into_boxed_str(), value));
             }
-        }
-        for name in &self.headers {
-            let value = match narrow.iter().find(|narrow| *narrow.field() == **name) {
-                Some(narrow) => Some(narrow.choose(request.field(name).as_deref()).into()),
-                None => selecting_value(request, name),
-            };
-            parts.push((label("header:", name), value));
-        }
-        for name in &self.values {
-            let (_, value) = values.iter().find(|(other, _)| other == name)?;
-            parts.push((label("value:", name), Some(value.clone()?)));
         }
         Some(parts)
     }

@@ -1,8 +1,12 @@
 //! Floor 1. The owner's will: what is cached, for how long, and for whom.
 
 pub mod cookies;
+#[cfg(feature = "json")]
+pub mod document;
 pub mod key;
 mod keyer;
+#[cfg(feature = "lint")]
+pub mod lint;
 pub mod path;
 pub mod query;
 pub mod routes;
@@ -33,7 +37,20 @@ use std::time::Duration;
 /// Whatever a policy says, these are never stored: a response that says `no-store` or `private`, sets a cookie, or
 /// varies on everything (`Vary: *`); partial answers (206); and errors whose status the policy gives no lifetime. A request
 /// with `Authorization`, or with a cookie that is not on the list of harmless ones, is not answered from the cache
-/// unless the policy is [`anonymous`](Self::anonymous).
+/// unless the policy is [`anonymous`](Self::anonymous) or keys on it ([`key_headers`](Self::key_headers),
+/// [`key_cookies`](Self::key_cookies)).
+///
+/// A handler cannot personalise by what it cannot see. On a cached route its request is rebuilt without what the policy does not key on:
+///
+/// | | what the handler sees |
+/// | --- | --- |
+/// | cookies | those that are keyed on; with any that is neither keyed on nor harmless the request goes past the cache, as it was sent |
+/// | `Authorization` | as sent; the answer is stored only if it says that it may be shared, or where it is keyed on |
+/// | under [`anonymous`](Self::anonymous) | neither of them, but cookies that are keyed on, nor `request.cf` |
+/// | path and query | what counts of them ([`query`](Self::query), [`ignore_case`](Self::ignore_case), ...) |
+/// | `Accept-Language`, `Accept-Encoding` | where they are narrowed down ([`languages`](Self::languages), [`encodings`](Self::encodings)), the choice |
+/// | conditions and `Range` | none: the answer is to be whole |
+/// | all other fields | as sent: a handler that answers by one has to name it in `Vary`; [`verify_one_in`](Self::verify_one_in) finds out if it does not |
 ///
 /// Where these policies differ from a cache by the letter ([`rfc9111`](Self::rfc9111)), and why:
 ///
@@ -41,7 +58,7 @@ use std::time::Duration;
 /// | --- | --- | --- | --- |
 /// | `Set-Cookie` in the response | not stored | stored and replayed | a cookie is somebody's |
 /// | request directives (RFC 9111 section 5.2.1) | ignored, but `no-store` stores nothing | obeyed | visitors must not be able to force work |
-/// | `no-cache`, `max-age=0` | not stored | stored, validated at each use | handlers seldom answer 304; each store would be a cost without a gain |
+/// | `no-cache`; `max-age=0` where the fields give the lifetime | not stored | stored, validated at each use | handlers seldom answer 304; each store would be a cost without a gain |
 /// | errors with explicit freshness | not stored | stored | a bug would outlive its mend |
 /// | heuristic lifetimes (4.2.2) | only with [`heuristic_ttl`](Self::heuristic_ttl) | at most a day | silence is no permission |
 /// | 206 | not stored; the handler sees no `Range`, and parts are cut from the whole | stored, combined | every miss can fill |
@@ -65,7 +82,11 @@ pub(crate) struct Terms {
     pub(crate) browser_ttl: Option<Duration>,
     pub(crate) strip_targets: bool,
     pub(crate) narrow: Vec<Narrow>,
+    pub(crate) verify: Option<u32>,
     pub(crate) store: StoreRules,
+    /// A default lifetime was given that cannot have an effect.
+    #[cfg(feature = "lint")]
+    idle_default: bool,
     problem: Option<Problem>,
 }
 
@@ -97,7 +118,10 @@ impl Policy {
             browser_ttl: None,
             strip_targets: false,
             narrow: Vec::new(),
+            verify: None,
             store,
+            #[cfg(feature = "lint")]
+            idle_default: false,
             problem: None,
         };
         Self { terms: Box::new(terms) }
@@ -164,6 +188,11 @@ impl Policy {
         self.check("default_ttl", ttl);
         if let Lifetime::Fields(default) = &mut self.terms.store.lifetime {
             *default = Some(ttl);
+            return self;
+        }
+        #[cfg(feature = "lint")]
+        {
+            self.terms.idle_default = true;
         }
         self
     }
@@ -234,8 +263,8 @@ impl Policy {
         self
     }
 
-    /// The same answer for everybody, logged in or not. The handler sees no `Cookie`, no `Authorization` and no
-    /// `request.cf`, so that its answer cannot depend on them. Default: off.
+    /// The same answer for everybody, logged in or not. The handler sees no `Cookie` but those that are keyed on, no
+    /// `Authorization` and no `request.cf`, so that its answer cannot depend on them. Default: off.
     pub fn anonymous(mut self) -> Self {
         self.terms.anonymous = true;
         self
@@ -376,6 +405,21 @@ impl Policy {
     /// harmless cookie for all. Default: off, such answers are not stored; under [`rfc9111`](Self::rfc9111) they are.
     pub fn replay_set_cookie(mut self) -> Self {
         self.terms.store.set_cookie = true;
+        self
+    }
+
+    /// Looks at one of every `n` requests again behind its response (feature `verify`): the handler is asked in the name of
+    /// nobody, and when its answer depends on something that neither the key nor `Vary` holds, the route is put into
+    /// quarantine: it goes past the cache until its rule changes, and the log names the request field. It costs one call of the
+    /// handler each time, up to 28 when something is found. It takes effect behind doors that can go to the handler again:
+    /// `worker::Opened::run_verified` and `CacheLayer::verified`. With 0, and without the feature, an error when the table is
+    /// built. Default: off.
+    pub fn verify_one_in(mut self, n: u32) -> Self {
+        if n == 0 || cfg!(not(feature = "verify")) {
+            let expected = "at least 1, and layercake's feature `verify`";
+            self.terms.problem = Some(Problem { field: "verify_one_in", value: n.to_string(), expected });
+        }
+        self.terms.verify = Some(n);
         self
     }
 

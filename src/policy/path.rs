@@ -33,10 +33,9 @@ impl PathKey {
 #[must_use]
 pub fn is_ambiguous(path: &str) -> bool {
     let bytes = path.as_bytes();
-    let segments = || path.split('/').skip(1);
     bytes.iter().any(|b| matches!(b, b'\\' | b';') || !b.is_ascii_graphic())
-        || path.contains("//")
-        || segments().any(|segment| matches!(segment, "." | ".."))
+        || bytes.windows(2).any(|pair| pair == b"//")
+        || bytes.split(|b| *b == b'/').skip(1).any(|segment| matches!(segment, b"." | b".."))
         || bytes.split(|b| *b == b'%').skip(1).any(|rest| confuses(rest.strip_prefix(b"25").unwrap_or(rest)))
 }
 

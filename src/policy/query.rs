@@ -113,41 +113,46 @@ impl QueryKey {
     pub fn apply<'q>(&self, query: Option<&'q str>) -> Option<Cow<'q, str>> {
         let query = query?;
         let listed = |name: &str, list: &[Box<str>]| list.iter().any(|pattern| matches(name, pattern));
-        let counts = |parameter: &&str| {
-            let name = name_of(parameter);
-            !parameter.is_empty()
-                && match &self.keep {
-                    Keep::All => true,
-                    Keep::Only(names) => listed(name, names),
-                    Keep::Without(names) => !listed(name, names),
-                    Keep::Nothing => false,
-                }
+        let counts = |name: &str| match &self.keep {
+            Keep::All => true,
+            Keep::Only(names) => listed(name, names),
+            Keep::Without(names) => !listed(name, names),
+            Keep::Nothing => false,
         };
         if self.keep == Keep::All && !self.sorted {
             return Some(query.into());
         }
-        let mut kept: Vec<&str> = query.split('&').filter(counts).collect();
-        if self.sorted {
-            kept.sort_by_key(|parameter| name_of(parameter));
+        let mut kept: Vec<(&str, &str)> = Vec::new();
+        for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
+            let name = name_of(parameter);
+            if counts(name) {
+                // Queries are short: a sort of the library's would be larger than all else here.
+                let place = if self.sorted { kept.partition_point(|(other, _)| *other <= name) } else { kept.len() };
+                kept.insert(place, (name, parameter));
+            }
         }
-        if kept.is_empty() {
-            return None;
+        let mut joined = String::with_capacity(query.len());
+        for (_, parameter) in kept {
+            if !joined.is_empty() {
+                joined.push('&');
+            }
+            joined.push_str(parameter);
         }
-        let kept = kept.join("&");
-        Some(if kept == query { query.into() } else { kept.into() })
+        (!joined.is_empty()).then(|| if joined == query { query.into() } else { joined.into() })
     }
 }
 
 fn name_of(parameter: &str) -> &str {
-    parameter.split_once('=').map_or(parameter, |(name, _)| name)
+    let end = parameter.bytes().position(|byte| byte == b'=');
+    end.and_then(|end| parameter.get(..end)).unwrap_or(parameter)
 }
 
 /// Whether `name` is `pattern`, or begins with what stands before its `*`.
 fn matches(name: &str, pattern: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(stem) => name.starts_with(stem),
-        None => name == pattern,
-    }
+    let (name, pattern) = (name.as_bytes(), pattern.as_bytes());
+    // Most differ here.
+    name.first() == pattern.first() && pattern.strip_suffix(b"*").map_or(name == pattern, |stem| name.starts_with(stem))
+        || pattern == b"*"
 }
 
 #[cfg(test)]

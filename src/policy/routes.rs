@@ -68,6 +68,12 @@ impl Routes {
         (id, &self.rules[id.0].policy)
     }
 
+    /// The pattern of `route`.
+    #[must_use]
+    pub fn pattern(&self, route: RouteId) -> &str {
+        self.rules.get(route.0).map_or("", |rule| &rule.pattern)
+    }
+
     /// The patterns, the fallback's name last.
     pub fn patterns(&self) -> impl ExactSizeIterator<Item = &str> {
         self.rules.iter().map(|rule| &*rule.pattern)

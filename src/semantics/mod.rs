@@ -42,6 +42,11 @@ pub trait Fields {
     fn has(&self, name: &str) -> bool {
         self.field(name).is_some()
     }
+
+    /// The names of the fields there are, in lower case; none where they cannot be listed.
+    fn names(&self) -> Vec<Box<str>> {
+        Vec::new()
+    }
 }
 
 /// A few fields in memory: `(lower-case name, value)`.
@@ -61,6 +66,14 @@ pub(crate) fn joined<'a>(mut lines: impl Iterator<Item = &'a [u8]>) -> Option<Co
         all.extend_from_slice(line);
     }
     Some(joined)
+}
+
+/// Adds bytes to a text: those that are no text are kept apart by their number, not by their looks.
+#[inline(never)]
+pub(crate) fn push_bytes(text: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        text.push(char::from(*byte));
+    }
 }
 
 /// Splits a list field at its commas, leaving those inside quoted strings alone, and trims each member

@@ -2,7 +2,7 @@
 //! them down.
 
 use super::cache_control::is_token;
-use super::{Fields, list_members, members};
+use super::{Fields, list_members, members, push_bytes};
 
 /// What a response varies on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,8 +68,7 @@ pub fn selecting_value(request: &(impl Fields + ?Sized), name: &str) -> Option<B
         if !std::mem::take(&mut first) {
             out.push_str(", ");
         }
-        // Bytes that are no text are kept apart by their number, not by their looks.
-        out.extend(member.iter().map(|b| char::from(*b)));
+        push_bytes(&mut out, member);
     }
     Some(out.into_boxed_str())
 }

@@ -43,11 +43,15 @@ pub enum Event {
     Corrupt,
     /// What may be stored for a target was made void: by an unsafe request, or by the origin's word on it.
     Invalidated,
+    /// Behind a response: what is stored is what nobody in particular gets.
+    Verified,
+    /// Behind a response: an answer depended on who asked, and its route is cached no more.
+    Quarantined,
 }
 
 impl Event {
     /// All of them, outcomes of requests first.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::HitHot,
         Self::HitL1,
         Self::HitL2,
@@ -64,6 +68,8 @@ impl Event {
         Self::TierFailed,
         Self::Corrupt,
         Self::Invalidated,
+        Self::Verified,
+        Self::Quarantined,
     ];
 
     /// A fresh answer from `level`.
@@ -96,6 +102,8 @@ impl Event {
             Self::TierFailed => "tier_failed",
             Self::Corrupt => "corrupt",
             Self::Invalidated => "invalidated",
+            Self::Verified => "verified",
+            Self::Quarantined => "quarantined",
         }
     }
 
@@ -126,6 +134,22 @@ impl Counters {
         let names: Vec<Box<str>> = names.map(Into::into).collect();
         let counts = names.iter().map(|_| Default::default()).collect();
         Self { names, counts, requests: AtomicU64::new(0) }
+    }
+
+    /// Goes on from `old`: routes by their names, all that are no more under `(former)`.
+    pub(crate) fn carry(&mut self, old: &Stats) {
+        for route in &old.routes {
+            let named = |wanted: &str| self.names.iter().position(|name| **name == *wanted);
+            let place = named(&route.route).or_else(|| named("(former)")).unwrap_or_else(|| {
+                self.names.push("(former)".into());
+                self.counts.push(Default::default());
+                self.names.len() - 1
+            });
+            for (count, before) in self.counts.get(place).into_iter().flatten().zip(route.counts) {
+                count.fetch_add(before, Ordering::Relaxed);
+            }
+        }
+        self.requests.fetch_add(old.requests(), Ordering::Relaxed);
     }
 
     /// Requests counted so far.
@@ -175,7 +199,8 @@ impl RouteStats {
 /// What the counters said at one moment, for one isolate since it started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// The routes in order of the table, the fallback last.
+    /// The routes in order of the table, the fallback last; behind it, where a table was replaced, what was counted for routes
+    /// that are no more (`(former)`).
     pub routes: Vec<RouteStats>,
 }
 
@@ -249,7 +274,7 @@ impl Stats {
 }
 
 /// Writes `text` as a JSON string (RFC 8259 section 7).
-fn json_string(out: &mut String, text: &str) {
+pub(crate) fn json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {

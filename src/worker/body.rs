@@ -9,7 +9,7 @@ use std::any::Any;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::ReadableStream;
 use worker::send::{SendFuture, SendWrapper};
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "tower", feature = "verify"))]
 use {
     bytes::Bytes,
     futures::future::FutureExt as _,
@@ -41,7 +41,7 @@ impl Coding {
 pub(super) struct JsBuffer {
     pub(super) bytes: SendWrapper<Uint8Array>,
     pub(super) coding: Coding,
-    #[cfg(feature = "tower")]
+    #[cfg(any(feature = "tower", feature = "verify"))]
     read: bool,
 }
 
@@ -53,7 +53,7 @@ impl JsBuffer {
         Body::host(Self {
             bytes: SendWrapper(bytes),
             coding,
-            #[cfg(feature = "tower")]
+            #[cfg(any(feature = "tower", feature = "verify"))]
             read: false,
         })
     }
@@ -98,7 +98,7 @@ impl HostBody for JsBuffer {
         self.coding.applied()
     }
 
-    #[cfg(feature = "tower")]
+    #[cfg(any(feature = "tower", feature = "verify"))]
     fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let first = !std::mem::replace(&mut self.read, true);
         Poll::Ready(first.then(|| Ok(Frame::data(self.bytes.to_vec().into()))))
@@ -116,7 +116,7 @@ pub(super) struct JsStream {
     /// The runtime sees to it that the stream fails when it is not of its length.
     enforced: bool,
     coding: Coding,
-    #[cfg(feature = "tower")]
+    #[cfg(any(feature = "tower", feature = "verify"))]
     reading: Option<Reading>,
 }
 
@@ -126,7 +126,7 @@ enum Source {
     Response(web_sys::Response),
 }
 
-#[cfg(feature = "tower")]
+#[cfg(any(feature = "tower", feature = "verify"))]
 struct Reading {
     reader: SendWrapper<ReadableStreamDefaultReader>,
     next: SendWrapper<JsFuture>,
@@ -154,7 +154,7 @@ impl JsStream {
             length,
             enforced,
             coding,
-            #[cfg(feature = "tower")]
+            #[cfg(any(feature = "tower", feature = "verify"))]
             reading: None,
         })
     }
@@ -271,7 +271,7 @@ impl HostBody for JsStream {
         self.coding.applied()
     }
 
-    #[cfg(feature = "tower")]
+    #[cfg(any(feature = "tower", feature = "verify"))]
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let failed = |error: &JsValue| Poll::Ready(Some(Err(BodyError::Failed(js::message(error)))));
         if let Some(stream) = self.take() {

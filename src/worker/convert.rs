@@ -4,7 +4,7 @@ use super::body::{Coding, JsBuffer, JsStream};
 use super::js;
 use crate::body::{Body, BodyError};
 use crate::engine::UNKEYED_HEADERS;
-use crate::message::{Ask, HeaderFields, Hide, RequestView, Response};
+use crate::message::{Ask, HeaderFields, RequestView, Response};
 use crate::semantics::Fields;
 use js_sys::{Array, Uint8Array};
 use std::any::Any;
@@ -52,8 +52,9 @@ impl View {
 
 /// The fields that plans look for, with those of [`UNKEYED_HEADERS`]. Most are absent from most requests, and asking for each
 /// by itself would be half of what a hit costs on top of the look-up.
-const LOOKED_FOR: [&str; 9] = [
+const LOOKED_FOR: [&str; 10] = [
     "upgrade",
+    "connection",
     "cookie",
     "authorization",
     "cache-control",
@@ -135,11 +136,11 @@ pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<work
     let off: Vec<&str> = ask.taken_off().filter(present).collect();
     let get = inner.method() == "GET";
     let content = ask.whole && get && ["content-length", "transfer-encoding"].iter().any(present);
-    let anew = content || ask.hide == Hide::Identity;
+    let anew = content || ask.hide.hides_client();
     if (get || !ask.whole) && !anew && off.is_empty() && ask.set.is_empty() && ask.target.is_none() {
         return Ok(request);
     }
-    let headers = Headers::new_with_headers(&headers)?;
+    let headers = if ask.hide.is_everything() { Headers::new()? } else { Headers::new_with_headers(&headers)? };
     for name in off {
         headers.delete(name)?;
     }
@@ -152,13 +153,15 @@ pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<work
     init.set_redirect(RequestRedirect::Manual);
     let mut url = inner.url();
     if let Some(target) = &ask.target {
-        let path = url.find("://").and_then(|at| Some(at + 3 + url.get(at + 3..)?.find(['/', '?', '#'])?));
-        url.truncate(path.unwrap_or(url.len()));
+        // Behind the second slash comes the authority.
+        let behind = url.bytes().enumerate().filter(|(_, byte)| *byte == b'/').nth(1).map_or(0, |(at, _)| at + 1);
+        let path = url.bytes().skip(behind).position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+        url.truncate(path.map_or(url.len(), |at| behind + at));
         url.push_str(target);
     }
     let rebuilt = if anew {
         // Made from the URL alone, it has neither `cf` nor content.
-        if ask.hide != Hide::Identity {
+        if !ask.hide.hides_client() {
             js::set(&init, "cf", &js::get(inner, "cf"));
         }
         web_sys::Request::new_with_str_and_init(&url, &init)?
@@ -199,6 +202,12 @@ impl Fields for JsHeaders {
 
     fn has(&self, name: &str) -> bool {
         self.0.has(name).unwrap_or(false)
+    }
+
+    fn names(&self) -> Vec<Box<str>> {
+        let mut names = Vec::new();
+        self.for_each(&mut |name, _| names.push(name.into()));
+        names
     }
 }
 

@@ -28,16 +28,19 @@
 //! The handler stays an ordinary one: its future need not be `Send`. On a cached route it gets a request without what
 //! the answer must not depend on (see [`crate::message::Ask`]). Bodies stay in JavaScript from tier to client.
 
+mod admin;
 mod body;
 mod convert;
 mod edge;
 mod js;
 mod kv;
+mod live;
 mod runtime;
 
 pub use convert::into_response;
 pub use edge::EdgeTier;
 pub use kv::KvTier;
+pub use live::TableState;
 pub use runtime::WorkerRuntime;
 
 use crate::engine::{Cache, CacheConfig, ConfigError, Origin};
@@ -46,6 +49,8 @@ use crate::policy::{Level, Policy, RouteId};
 use crate::runtime::Runtime as _;
 use crate::stats::Stats;
 use crate::tier::{MemoryTier, Tier};
+use admin::Admin;
+use live::LiveTable;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -54,74 +59,137 @@ use worker::send::{SendFuture, SendWrapper};
 
 /// What one isolate keeps between requests: the checked table, the counters and the hot tier. Made for a `static`.
 pub struct Isolate {
-    table: fn() -> Result<CacheConfig, ConfigError>,
+    table: Source,
     kept: OnceLock<Kept>,
 }
 
+/// Where the table comes from.
+enum Source {
+    Code(fn() -> Result<CacheConfig, ConfigError>),
+    Env(fn(&worker::Env) -> Result<CacheConfig, ConfigError>),
+}
+
 struct Kept {
-    config: CacheConfig,
+    table: Arc<LiveTable>,
     error: Option<ConfigError>,
     hot: Option<Arc<MemoryTier>>,
-    complained: AtomicBool,
+    /// What is wrong with the table has been logged.
+    told: AtomicBool,
     kv_missed: AtomicBool,
     /// The KV binding found to be there: bindings do not change while an isolate lives.
     kv_seen: OnceLock<Box<str>>,
+}
+
+impl Kept {
+    fn of(built: Result<CacheConfig, ConfigError>) -> Self {
+        let (config, error) = match built {
+            Ok(config) => (config, None),
+            Err(error) => (CacheConfig::nothing_cached(), Some(error)),
+        };
+        let bounds = config.hot();
+        let hot = (bounds.budget > 0).then(|| {
+            let tier = MemoryTier::new(Level::Hot, bounds.budget);
+            Arc::new(tier.max_entry(bounds.max_body).max_stay(bounds.max_stay))
+        });
+        Self {
+            table: Arc::new(LiveTable::new(config)),
+            error,
+            hot,
+            told: AtomicBool::new(false),
+            kv_missed: AtomicBool::new(false),
+            kv_seen: OnceLock::new(),
+        }
+    }
+
+    /// Logs what is wrong with the table, and what is hardly meant.
+    fn tell(&self, runtime: &WorkerRuntime) {
+        if let Some(error) = &self.error {
+            runtime.log(&format!("layercake: the table is wrong, nothing is cached: {error}"));
+        }
+        #[cfg(feature = "lint")]
+        for finding in self.table.config().lint() {
+            runtime.log(&format!("layercake: {finding}"));
+        }
+    }
 }
 
 impl Isolate {
     /// The table is built and checked at the first request, or by [`check`](Self::check).
     #[must_use]
     pub const fn new(table: fn() -> Result<CacheConfig, ConfigError>) -> Self {
-        Self { table, kept: OnceLock::new() }
+        Self { table: Source::Code(table), kept: OnceLock::new() }
     }
 
-    /// Builds the table now, for a `#[event(start)]` or a test.
+    /// The table depends on the Worker's variables and secrets: it is built and checked at the first request.
+    ///
+    /// ```no_run
+    /// use layercake::worker::Isolate;
+    /// use layercake::{CacheConfig, ConfigError};
+    /// use worker::Env;
+    ///
+    /// # #[cfg(feature = "json")]
+    /// /// From the variable `CACHE_TABLE`, else from the file that the build had.
+    /// fn table(env: &Env) -> Result<CacheConfig, ConfigError> {
+    ///     let variable = env.var("CACHE_TABLE").map(|text| text.to_string());
+    ///     # let built_in = "{}";
+    ///     // let built_in = include_str!("../cache.json");
+    ///     CacheConfig::from_json(&variable.unwrap_or_else(|_| built_in.to_owned()))?.build()
+    /// }
+    ///
+    /// # #[cfg(feature = "json")]
+    /// static CACHE: Isolate = Isolate::with_env(table);
+    /// ```
+    #[must_use]
+    pub const fn with_env(table: fn(&worker::Env) -> Result<CacheConfig, ConfigError>) -> Self {
+        Self { table: Source::Env(table), kept: OnceLock::new() }
+    }
+
+    /// Builds the table now, for a `#[event(start)]` or a test. One that depends on the environment is good until a request has
+    /// brought one.
     ///
     /// # Errors
     ///
     /// What is wrong with the table. Requests are then handled without a cache.
     pub fn check(&self) -> Result<(), &ConfigError> {
-        self.kept().error.as_ref().map_or(Ok(()), Err)
+        self.kept(None).and_then(|kept| kept.error.as_ref()).map_or(Ok(()), Err)
     }
 
     /// What was counted since the isolate started.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.kept().config.stats()
+        self.kept(None).map_or_else(|| CacheConfig::nothing_cached().stats(), |kept| kept.table.config().stats())
+    }
+
+    /// Which table is in use, and since when.
+    #[must_use]
+    pub fn table(&self) -> TableState {
+        self.kept(None).map_or_else(TableState::default, |kept| kept.table.state())
     }
 
     /// The cache of one request: the hot tier and the default edge cache. Add KV with [`Opened::kv`].
     pub fn open(&self, env: &worker::Env, ctx: worker::Context) -> Opened<'_> {
-        let kept = self.kept();
+        let kept =
+            self.kept.get_or_init(|| Kept::of(self.build(Some(env)).unwrap_or(Ok(CacheConfig::nothing_cached()))));
         let runtime = WorkerRuntime::new(ctx);
-        if let Some(error) = &kept.error
-            && !kept.complained.swap(true, Ordering::Relaxed)
-        {
-            runtime.log(&format!("layercake: the table is wrong, nothing is cached: {error}"));
+        if !kept.told.swap(true, Ordering::Relaxed) {
+            kept.tell(&runtime);
         }
-        Opened { kept, env: env.clone(), runtime, edge: Some(EdgeTier::default()), kv: None }
+        Opened { kept, env: env.clone(), runtime, edge: Some(EdgeTier::default()), kv: None, admin: None }
     }
 
-    fn kept(&self) -> &Kept {
-        self.kept.get_or_init(|| {
-            let (config, error) = match (self.table)() {
-                Ok(config) => (config, None),
-                Err(error) => (CacheConfig::nothing_cached(), Some(error)),
-            };
-            let bounds = config.hot();
-            let hot = (bounds.budget > 0).then(|| {
-                let tier = MemoryTier::new(Level::Hot, bounds.budget);
-                Arc::new(tier.max_entry(bounds.max_body).max_stay(bounds.max_stay))
-            });
-            Kept {
-                config,
-                error,
-                hot,
-                complained: AtomicBool::new(false),
-                kv_missed: AtomicBool::new(false),
-                kv_seen: OnceLock::new(),
-            }
+    /// What is kept, when it is there or can be made without an environment.
+    fn kept(&self, env: Option<&worker::Env>) -> Option<&Kept> {
+        self.kept.get().or_else(|| {
+            let built = self.build(env)?;
+            Some(self.kept.get_or_init(|| Kept::of(built)))
         })
+    }
+
+    fn build(&self, env: Option<&worker::Env>) -> Option<Result<CacheConfig, ConfigError>> {
+        match self.table {
+            Source::Code(table) => Some(table()),
+            Source::Env(table) => env.map(table),
+        }
     }
 }
 
@@ -133,6 +201,7 @@ pub struct Opened<'a> {
     runtime: WorkerRuntime,
     edge: Option<EdgeTier>,
     kv: Option<KvTier>,
+    admin: Option<Admin>,
 }
 
 impl Opened<'_> {
@@ -166,6 +235,44 @@ impl Opened<'_> {
         self
     }
 
+    /// Lets a document in KV replace the table without a deploy: what stands under `key` in the namespace `binding` is
+    /// looked up behind a response at the first request and then `every` so often, a KV read each time, and `build` makes a table of it, that of
+    /// [`CacheConfig::from_json`] for example. One that is wrong is not taken: the log says why, and the table in use stays.
+    /// Without the document, and after it is deleted, the table of the code holds. [`Isolate::table`] tells which one is in
+    /// use. What the document says of the hot tier has no effect.
+    ///
+    /// ```no_run
+    /// # use layercake::worker::{Isolate, Opened};
+    /// # use layercake::{CacheConfig, ConfigError};
+    /// # use std::time::Duration;
+    /// # #[cfg(feature = "json")]
+    /// fn table(text: &str) -> Result<CacheConfig, ConfigError> {
+    ///     CacheConfig::from_json(text)?.build()
+    /// }
+    /// # #[cfg(feature = "json")]
+    /// # fn live(cache: Opened<'_>) -> Opened<'_> {
+    /// cache.kv("CACHE").live_table("CACHE", "cache-table", Duration::from_secs(60), table)
+    /// # }
+    /// ```
+    pub fn live_table(
+        self,
+        binding: &str,
+        key: &str,
+        every: Duration,
+        build: fn(&str) -> Result<CacheConfig, ConfigError>,
+    ) -> Self {
+        live::look_up(&self.kept.table, (&self.env, &self.runtime), (binding, key), every, build);
+        self
+    }
+
+    /// Mounts a page about the cache at `GET PATH/stats`: the counters and which table is in use, as JSON. It answers only requests
+    /// that carry the Worker's secret of that name as a bearer token; to all others, and when there is no such secret, it does not exist: they go on as
+    /// if it were not mounted.
+    pub fn admin(mut self, path: &str, secret: &str) -> Self {
+        self.admin = Some(Admin::new(path, secret));
+        self
+    }
+
     /// The cache itself, for the Tower door ([`crate::layer`]) or a tier of one's own.
     #[must_use]
     pub fn into_cache(self) -> Cache {
@@ -179,7 +286,7 @@ impl Opened<'_> {
         if let Some(kv) = self.kv {
             tiers.push(Arc::new(kv));
         }
-        Cache::new(self.kept.config.clone(), tiers, Arc::new(self.runtime))
+        Cache::new(self.kept.table.config(), tiers, Arc::new(self.runtime))
     }
 
     /// Answers `req` from the tiers or through `handler`. A request that has passed such a door already goes straight
@@ -193,39 +300,57 @@ impl Opened<'_> {
         F: FnOnce(worker::Request) -> Fut + 'static,
         Fut: Future<Output = worker::Result<worker::Response>> + 'static,
     {
-        // An unsafe request may make entries of other routes void.
-        let method = req.method();
-        if matches!(method, worker::Method::Get | worker::Method::Head)
-            && let Some(route) = self.kept.config.bypassed(&req.path())
-        {
-            return self.bypass(route, req, handler).await;
+        self.answer(Handler(SendWrapper((req, handler)))).await
+    }
+
+    /// As [`run`](Self::run), for tables with [`verify_one_in`](crate::Policy::verify_one_in): there the handler is called again for
+    /// the requests that are looked at.
+    ///
+    /// # Errors
+    ///
+    /// The handler's own.
+    #[cfg(feature = "verify")]
+    pub async fn run_verified<F, Fut>(self, req: worker::Request, handler: F) -> worker::Result<web_sys::Response>
+    where
+        F: FnOnce(worker::Request) -> Fut + Clone + 'static,
+        Fut: Future<Output = worker::Result<worker::Response>> + 'static,
+    {
+        self.answer(Repeatable(Handler(SendWrapper((req, handler))))).await
+    }
+}
+
+impl Opened<'_> {
+    async fn answer<H: WorkerOrigin>(self, origin: H) -> worker::Result<web_sys::Response> {
+        let req = origin.request();
+        if let Some(page) = self.admin.as_ref().and_then(|admin| (admin.answer)(admin, req, &self.env, self.kept)) {
+            return page;
         }
-        let view = convert::View::take(&req);
-        let origin = Handler(SendWrapper((req, handler)));
+        let config = self.kept.table.config();
+        // An unsafe request may make entries of other routes void.
+        let bypassed = match req.method() {
+            worker::Method::Get | worker::Method::Head => config.bypassed(&req.path()),
+            _ => None,
+        };
+        if let Some(route) = bypassed {
+            return self.bypass(route, origin).await;
+        }
+        let view = convert::View::take(req);
         let response = match view {
             Some(view) => self.into_cache().handle(&view, origin).await,
             None => origin.fetch(Ask::AS_IS).await,
         };
         convert::to_web(response.map_err(|error| error.0)?)
     }
-}
 
-impl Opened<'_> {
     /// A route that is never cached needs neither tiers nor a view of the request.
-    async fn bypass<F, Fut>(
+    async fn bypass<H: WorkerOrigin>(
         self,
         route: (RouteId, Arc<Policy>),
-        req: worker::Request,
-        handler: F,
-    ) -> worker::Result<web_sys::Response>
-    where
-        F: FnOnce(worker::Request) -> Fut + 'static,
-        Fut: Future<Output = worker::Result<worker::Response>> + 'static,
-    {
-        let taken = js::mark_in_hand(req.inner());
-        let origin = Handler(SendWrapper((req, handler)));
+        origin: H,
+    ) -> worker::Result<web_sys::Response> {
+        let taken = js::mark_in_hand(origin.request().inner());
         let response = if taken {
-            let cache = Cache::new(self.kept.config.clone(), [], Arc::new(self.runtime));
+            let cache = Cache::new(self.kept.table.config(), [], Arc::new(self.runtime));
             cache.bypass(route, origin).await
         } else {
             origin.fetch(Ask::AS_IS).await
@@ -236,6 +361,21 @@ impl Opened<'_> {
 
 /// The owner's handler, with the client's request.
 struct Handler<F>(SendWrapper<(worker::Request, F)>);
+
+/// An origin that holds the host's request.
+trait WorkerOrigin: Origin<Error = SendWrapper<worker::Error>> {
+    fn request(&self) -> &worker::Request;
+}
+
+impl<F, Fut> WorkerOrigin for Handler<F>
+where
+    F: FnOnce(worker::Request) -> Fut + 'static,
+    Fut: Future<Output = worker::Result<worker::Response>> + 'static,
+{
+    fn request(&self) -> &worker::Request {
+        &self.0.0.0
+    }
+}
 
 impl<F, Fut> Origin for Handler<F>
 where
@@ -252,5 +392,41 @@ where
             let response = handler(request).await.map_err(SendWrapper)?;
             Ok(convert::from_worker(response))
         }))
+    }
+}
+
+/// A handler that can be called again.
+#[cfg(feature = "verify")]
+struct Repeatable<F>(Handler<F>);
+
+#[cfg(feature = "verify")]
+impl<F, Fut> WorkerOrigin for Repeatable<F>
+where
+    F: FnOnce(worker::Request) -> Fut + Clone + 'static,
+    Fut: Future<Output = worker::Result<worker::Response>> + 'static,
+{
+    fn request(&self) -> &worker::Request {
+        self.0.request()
+    }
+}
+
+#[cfg(feature = "verify")]
+impl<F, Fut> Origin for Repeatable<F>
+where
+    F: FnOnce(worker::Request) -> Fut + Clone + 'static,
+    Fut: Future<Output = worker::Result<worker::Response>> + 'static,
+{
+    type Error = SendWrapper<worker::Error>;
+
+    fn again(&self) -> Option<Self> {
+        let (request, handler) = &*self.0.0;
+        let request = request.clone().ok()?;
+        // What the handler is given has passed this door.
+        js::mark_in_hand(request.inner());
+        Some(Self(Handler(SendWrapper((request, handler.clone())))))
+    }
+
+    fn fetch(self, ask: Ask) -> impl Future<Output = Result<Response, Self::Error>> + Send {
+        self.0.fetch(ask)
     }
 }

@@ -46,6 +46,10 @@ impl Fields for Request {
         let values: Vec<&str> = lines.map(|(_, value)| value.as_str()).collect();
         (!values.is_empty()).then(|| Cow::Owned(values.join(", ").into_bytes()))
     }
+
+    fn names(&self) -> Vec<Box<str>> {
+        self.fields.iter().map(|(name, _)| name.to_ascii_lowercase().into()).collect()
+    }
 }
 
 impl RequestView for Request {

@@ -6,6 +6,7 @@ use layercake::semantics::Fields;
 use layercake::sim::SimRuntime;
 use std::fmt;
 use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ type Handler = Box<dyn FnMut(&Seen) -> Reply + Send>;
 /// The site behind the cache: answers by script, remembers what it saw.
 pub struct Site {
     runtime: SimRuntime,
+    again: AtomicBool,
     script: Mutex<Script>,
 }
 
@@ -58,7 +60,7 @@ impl Site {
             Ok(response(200, &[], format!("call {calls}").into_bytes()))
         });
         let script = Script { handler, delay: Duration::ZERO, seen: Vec::new() };
-        Arc::new(Self { runtime, script: Mutex::new(script) })
+        Arc::new(Self { runtime, again: AtomicBool::new(false), script: Mutex::new(script) })
     }
 
     /// Answers by `handler` from now on.
@@ -74,6 +76,11 @@ impl Site {
     /// Takes this long to answer from now on.
     pub fn delay(&self, delay: Duration) {
         self.script().delay = delay;
+    }
+
+    /// May be asked more than once for one request from now on.
+    pub fn answers_again(&self) {
+        self.again.store(true, Ordering::Relaxed);
     }
 
     pub fn calls(&self) -> usize {
@@ -109,6 +116,13 @@ pub struct Way {
 impl Origin for Way {
     type Error = Failure;
 
+    fn again(&self) -> Option<Self> {
+        self.site
+            .again
+            .load(Ordering::Relaxed)
+            .then(|| Self { site: Arc::clone(&self.site), request: self.request.clone() })
+    }
+
     fn fetch(self, ask: Ask) -> impl Future<Output = Reply> + Send {
         let Self { site, request } = self;
         async move {
@@ -127,8 +141,8 @@ impl Origin for Way {
 fn masked(mut request: Request, ask: &Ask) -> Request {
     let put = |name: &str| ask.set.iter().any(|(other, _)| name.eq_ignore_ascii_case(other));
     let off = |name: &str| put(name) || ask.taken_off().any(|hidden| name.eq_ignore_ascii_case(hidden));
-    request.fields.retain(|(name, _)| !off(name));
-    request.fields.extend(ask.set.iter().map(|(name, value)| ((*name).to_owned(), value.to_string())));
+    request.fields.retain(|(name, _)| !off(name) && !ask.hide.is_everything());
+    request.fields.extend(ask.set.iter().map(|(name, value)| (name.to_string(), value.to_string())));
     if ask.whole {
         request.method = "GET";
     }

@@ -312,6 +312,58 @@ proptest! {
 }
 
 #[test]
+fn whatever_is_asked_is_answered_for_itself() {
+    let long = "x".repeat(16 << 10);
+    let many = |join: &str| (0..500).map(|n| format!("p{}={n}", n % 250)).collect::<Vec<_>>().join(join);
+    let mut requests: Vec<Request> = [
+        format!("/{long}"),
+        format!("/{long}y"),
+        format!("/a?{long}"),
+        format!("/a?{long}=1&utm_source=x"),
+        format!("/a?{}", many("&")),
+        format!("/a?{}", many("&&")),
+        format!("/a?{}", many(";")),
+        "/a?%00%ff%zz=%".to_owned(),
+        "/a?=&==&&=1".to_owned(),
+        "/a?a=1&a=2&a=1".to_owned(),
+        "/a?a=2&a=1&a=1".to_owned(),
+        "/%zz%2".to_owned(),
+        "/a%".to_owned(),
+    ]
+    .iter()
+    .map(|target| get(target))
+    .collect();
+    for host in ["", "A.EXAMPLE", "a.example:443", "a.example:", "a.example.", "[::1]:8443", "a, b", "\u{e9}.example"] {
+        requests.push(Request { authority: host.to_owned(), ..get("/a") });
+    }
+    let bomb =
+        (0..1000).fold(get("/a"), |request, n| request.with("cookie", &format!("theme={n}")).with("x-plan", "gold"));
+    requests.extend([bomb, get("/a").with("cookie", &long), get("/a").with("x-plan", &long)]);
+    let policies = [
+        minute(),
+        minute().query(QueryKey::without_tracking().sort()).key_cookies(&["theme"]).key_headers(&["x-plan"]),
+        minute().query(QueryKey::only(&["p1*", "a", ""])).ignore_case().ignore_trailing_slash().anonymous(),
+    ];
+    for policy in policies {
+        let world = echoing(table(policy.clone()));
+        let vary: &[(&str, &str)] = &[("vary", "x-plan")];
+        let answer = move |seen: &Seen| {
+            Ok(response(
+                200,
+                vary,
+                format!("{} {}", seen.request.authority.to_lowercase().replace(":443", ""), echo(seen)).into_bytes(),
+            ))
+        };
+        world.site.answer(answer);
+        for request in requests.iter().chain(&requests) {
+            let alone = World::of(table(policy.clone()));
+            alone.site.answer(answer);
+            assert_eq!(world.send(request).text(), alone.send(request).text(), "{request:?} {policy:?}");
+        }
+    }
+}
+
+#[test]
 fn tiers_are_asked_by_key_alone() {
     // A key that another policy made for the same path is another key: nothing is read that was stored without regard to plans.
     let world = echoing(table(minute()));

@@ -108,6 +108,29 @@ fn answers_to_authorization_that_say_they_may_be_shared_are() {
 }
 
 #[test]
+fn harmless_cookies_are_masked_beside_a_credential_too() {
+    for policy in policies() {
+        let world = World::new(policy);
+        personal(&world, 200, &[("cache-control", "public, max-age=60")]);
+        let request = anna("authorization").with("cookie", "_ga=<script>");
+        world.send(&request).reads("for <anna>");
+        world.send(&get("/a")).says("hit; ttl=60; detail=hot").reads("for <anna>");
+    }
+}
+
+#[test]
+fn fields_that_a_connection_takes_off_do_not_reach_the_key_alone() {
+    // What Connection names the next hop may take off (RFC 9110 section 7.6.1), and the handler does not see it.
+    let world = World::new(stale_policy());
+    for (connection, bypassed) in
+        [("x-tenant", true), ("close, X-Tenant", true), ("keep-alive", false), ("Close, TE", false)]
+    {
+        let got = world.send(&get("/a").with("connection", connection).with("x-tenant", "ben"));
+        assert_eq!(got.cache_status().ends_with("fwd=bypass; detail=connection"), bypassed, "{connection}");
+    }
+}
+
+#[test]
 fn a_request_with_a_telling_cookie_has_nothing_to_do_with_the_cache() {
     for policy in policies() {
         let world = World::new(policy);

@@ -16,3 +16,5 @@ mod support;
 mod tiers;
 mod validation;
 mod vary;
+#[cfg(feature = "verify")]
+mod verify;

@@ -31,6 +31,9 @@ pub async fn handle(req: Request, env: Env) -> Result<Response> {
         *run += 1;
         *run
     });
+    if req.path().starts_with("/echo/") {
+        return crate::keys::echo(&req);
+    }
     router(run).run(req, env).await
 }
 

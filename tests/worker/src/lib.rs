@@ -13,6 +13,7 @@
 
 mod app;
 mod body;
+mod keys;
 mod law;
 mod tables;
 
@@ -40,7 +41,17 @@ async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response
         }
         .into());
     }
-    cache.open(&env, ctx).kv(&kv).run(req, |req| app::handle(req, env)).await
+    let opened = cache.open(&env, ctx).kv(&kv);
+    if table == "keys" {
+        return opened.run_verified(req, |req| app::handle(req, env)).await;
+    }
+    if table == "live" {
+        let every = std::time::Duration::from_millis(50);
+        let opened =
+            opened.live_table("CACHE", "cache-table", every, tables::of_document).admin("/__cache", "ADMIN_TOKEN");
+        return opened.run(req, |req| app::handle(req, env)).await;
+    }
+    opened.run(req, |req| app::handle(req, env)).await
 }
 
 /// It never shrinks: a body that was in it once shows.

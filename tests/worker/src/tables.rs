@@ -87,11 +87,28 @@ fn wrong() -> Table {
         .build()
 }
 
+/// From the variable `CACHE_TABLE`, if there is one.
+fn live(env: &worker::Env) -> Table {
+    match env.var("CACHE_TABLE") {
+        Ok(text) => of_document(&text.to_string()),
+        Err(_) => {
+            CacheConfig::new("live", SchemaVersion(1)).cache_status(layercake::StatusForm::Full).hot_budget(0).build()
+        }
+    }
+}
+
+/// The table that a document in JSON says.
+pub fn of_document(text: &str) -> Table {
+    CacheConfig::from_json(text)?.build()
+}
+
 static COLD: Isolate = Isolate::new(cold);
 static HOT: Isolate = Isolate::new(hot);
 static NEXT_VERSION: Isolate = Isolate::new(next_version);
 static OTHER_APP: Isolate = Isolate::new(other_app);
 static RFC9111: Isolate = Isolate::new(rfc9111);
+static KEYS: Isolate = Isolate::new(crate::keys::table);
+static LIVE: Isolate = Isolate::with_env(live);
 static WRONG: Isolate = Isolate::new(wrong);
 
 /// By the value of `x-test-table`; without one there is no hot tier, so that L1 and L2 can be seen.
@@ -101,6 +118,8 @@ pub fn named(name: &str) -> &'static Isolate {
         "next-version" => &NEXT_VERSION,
         "other-app" => &OTHER_APP,
         "rfc9111" => &RFC9111,
+        "keys" => &KEYS,
+        "live" => &LIVE,
         "wrong" => &WRONG,
         _ => &COLD,
     }
@@ -110,7 +129,9 @@ pub fn named(name: &str) -> &'static Isolate {
 mod tests {
     #[test]
     fn all_tables_but_one_are_valid() {
-        for table in [super::cold, super::hot, super::next_version, super::other_app, super::rfc9111] {
+        for table in
+            [super::cold, super::hot, super::next_version, super::other_app, super::rfc9111, crate::keys::table]
+        {
             assert!(table().is_ok());
         }
         assert!(super::wrong().is_err());

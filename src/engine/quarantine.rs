@@ -1,0 +1,49 @@
+//! Which routes are not cached because an answer turned out to depend on who asks, and which requests are looked at for it.
+
+use super::CacheConfig;
+use crate::policy::RouteId;
+use crate::stats::Event;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// What the isolate knows of one route.
+#[derive(Default)]
+pub(super) struct Watch {
+    /// Requests since one was looked at.
+    since: AtomicU32,
+    quarantined: AtomicBool,
+}
+
+impl CacheConfig {
+    /// Whether this request is the one of `one_in` that is looked at; the first of an isolate is.
+    pub(super) fn is_sampled(&self, route: RouteId, one_in: u32) -> bool {
+        let next = |since: u32| Some(if since + 1 >= one_in { 0 } else { since + 1 });
+        self.watch(route).is_some_and(|watch| {
+            watch.since.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok_and(|since| since == 0)
+        })
+    }
+
+    /// Has the next request looked at.
+    pub(super) fn sample_next(&self, route: RouteId) {
+        if let Some(watch) = self.watch(route) {
+            watch.since.store(0, Ordering::Relaxed);
+        }
+    }
+
+    /// Caches the route no more.
+    pub(super) fn quarantine(&self, route: RouteId) {
+        self.quarantine_anew(route);
+    }
+
+    /// Caches the route no more; whether it was cached until now.
+    pub(super) fn quarantine_anew(&self, route: RouteId) -> bool {
+        let anew = self.watch(route).is_some_and(|watch| !watch.quarantined.swap(true, Ordering::Relaxed));
+        if anew {
+            self.record(route, Event::Quarantined);
+        }
+        anew
+    }
+
+    pub(super) fn is_quarantined(&self, route: RouteId) -> bool {
+        self.watch(route).is_some_and(|watch| watch.quarantined.load(Ordering::Relaxed))
+    }
+}
