@@ -21,6 +21,7 @@ const CANDIDATES = {
   "hand-kv": "benches/worker/build-hand-kv",
   layercake: "benches/worker/build-layercake",
   "layercake-hot": "benches/worker/build-layercake-hot",
+  "layercake-anonymous": "benches/worker/build-layercake-anonymous",
 };
 
 /** What an answer must carry to count: proof that the tier meant is the tier measured. */
@@ -33,7 +34,7 @@ const SEEN = {
     "layercake-hot": "cache-status: layercake; hit",
   },
   l2: { "hand-kv": "x-cache: KV", layercake: "cache-status: detail=l2" },
-  miss: { layercake: "cache-status: fwd=uri-miss" },
+  miss: { layercake: "cache-status: fwd=uri-miss", "layercake-anonymous": "cache-status: fwd=uri-miss" },
   bypass: { layercake: "cache-status: fwd=bypass" },
 };
 
@@ -100,9 +101,9 @@ const SCENARIOS = [
   },
   {
     name: "miss 1KB",
-    what: "nothing anywhere: 1 KB from the handler, stored (hand: L1; hand-kv and layercake: L1 and KV)",
+    what: "nothing anywhere: 1 KB from the handler, stored (hand: L1; hand-kv and layercake: L1 and KV; -anonymous: masked)",
     reference: "hand-kv",
-    candidates: ["js-hand", "hand", "hand-kv", "layercake"],
+    candidates: ["js-hand", "hand", "hand-kv", "layercake", "layercake-anonymous"],
     path: "/item/1024?n={n}",
     length: 1024,
     unique: true,

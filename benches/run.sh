@@ -15,7 +15,7 @@ export PATH
 cargo build --quiet --profile tools -p standin
 # The references are always among them.
 built="bare hand hand-kv"
-for candidate in layercake layercake-hot; do
+for candidate in layercake layercake-hot layercake-anonymous; do
     case " ${CANDIDATES:-$candidate} " in *" $candidate "*) built="$built $candidate" ;; esac
 done
 # shellcheck disable=SC2086 # a list on purpose

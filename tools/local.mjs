@@ -8,7 +8,7 @@ export const root = path.resolve(import.meta.dirname, "..");
 
 /** JSON with comments and trailing commas, as wrangler.jsonc may have them. */
 export function parseJsonc(text) {
-  const token = /"(?:\\.|[^"\\])*"|\/\/[^\n]*|\/\*[\s\S]*?\*\/|,(?=\s*(?:(?:\/\/[^\n]*|\/\*[\s\S]*?\*\/)\s*)*[\]}])/g;
+  const token = /"(?:\\.|[^"\\])*"|\/\/[^\n]*|\/\*[\s\S]*?\*\/|,(?=\s*(?:(?:\/\/[^\n]*\n|\/\*[\s\S]*?\*\/)\s*)*[\]}])/g;
   return JSON.parse(text.replace(token, (match) => (match[0] === '"' ? match : "")));
 }
 

@@ -6,6 +6,8 @@ mod fill;
 mod invalidate;
 mod living;
 mod lookup;
+#[cfg(feature = "verify")]
+mod noting;
 mod parts;
 mod plan;
 #[cfg(feature = "verify")]

@@ -103,6 +103,9 @@ pub(super) struct Question {
     pub(super) ask: Ask,
     /// What is masked when the cache asks on its own account.
     pub(super) hide: Hide,
+    /// The fields that the values are computed from.
+    #[cfg(feature = "verify")]
+    pub(super) computed_from: Vec<Box<str>>,
 }
 
 impl Plan {
@@ -218,6 +221,11 @@ fn has_visible_content(policy: &Policy, request: &dyn RequestView) -> bool {
 /// What the cache has to know; nothing when a value that the policy keys on cannot be computed.
 fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Option<Question> {
     let (keyer, letter) = (&policy.terms.keyer, policy.terms.store.to_the_letter);
+    #[cfg(feature = "verify")]
+    let noting = super::noting::Noting::new(request);
+    #[cfg(feature = "verify")]
+    let values = config.values(&noting, Some(&keyer.values));
+    #[cfg(not(feature = "verify"))]
     let values = config.values(request, Some(&keyer.values));
     let parts = keyer.parts(&policy.terms.narrow, request, &values)?;
     let keyed = keyer.keyed((request.scheme(), request.authority()), request.path(), request.query(), &parts);
@@ -259,6 +267,8 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
         directives: directives.filter(|_| letter),
         ask,
         hide,
+        #[cfg(feature = "verify")]
+        computed_from: noting.into_names(),
     })
 }
 

@@ -147,13 +147,14 @@ impl<O: Origin> Shadow<O> {
         Rendering::of(response.status, response.headers, response.body).await
     }
 
-    /// What nobody in particular asks: the fields that are keyed on, select the variant or choose a content coding.
+    /// What nobody in particular asks: the fields that are keyed on, that values are computed from, that select the variant or
+    /// choose a content coding.
     fn neutral(&self, head: &Head) -> Ask {
         let mine = &self.question.ask;
         let put = |name: &str| mine.set.iter().find(|(other, _)| *other == *name).map(|(_, value)| value.clone());
         let hidden = |name: &str| mine.taken_off().any(|off| off == name);
         let selecting = head.selecting.iter().map(|(name, _)| &**name);
-        let keyed = self.plan.policy.terms.keyer.headers.iter().map(|name| &**name);
+        let keyed = self.plan.policy.terms.keyer.headers.iter().chain(&self.question.computed_from).map(|name| &**name);
         let mut ask = Ask { whole: true, hide: Hide::Everything, set: Vec::new(), target: mine.target.clone() };
         for name in ["accept-encoding", "cookie"].into_iter().chain(selecting).chain(keyed) {
             let sent = || self.question.fields.field(name).filter(|_| name != "cookie" && !hidden(name));

@@ -140,7 +140,7 @@ pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<work
     if (get || !ask.whole) && !anew && off.is_empty() && ask.set.is_empty() && ask.target.is_none() {
         return Ok(request);
     }
-    let headers = if ask.hide.is_everything() { Headers::new()? } else { Headers::new_with_headers(&headers)? };
+    let headers = if ask.hide.is_everything() { host_of(&headers)? } else { Headers::new_with_headers(&headers)? };
     for name in off {
         headers.delete(name)?;
     }
@@ -173,6 +173,15 @@ pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<work
     };
     js::take_in_hand(&rebuilt);
     Ok(rebuilt.into())
+}
+
+/// `Host` alone.
+fn host_of(headers: &Headers) -> Result<Headers, JsValue> {
+    let alone = Headers::new()?;
+    if let Some(host) = headers.get("host")? {
+        alone.set("host", &host)?;
+    }
+    Ok(alone)
 }
 
 /// Header fields in JavaScript.

@@ -4,7 +4,7 @@ use crate::support::{Got, MINUTE, Request, Seen, World, get, response, secs, tab
 use layercake::message::Hide;
 use layercake::policy::Level;
 use layercake::stats::Event;
-use layercake::{Policy, QueryKey};
+use layercake::{CacheConfig, Policy, QueryKey, SchemaVersion, StatusForm};
 
 fn verified() -> Policy {
     Policy::ttl(MINUTE).verify_one_in(1)
@@ -90,6 +90,27 @@ fn one_that_depends_on_what_is_keyed_or_selects_is_verified() {
         world.send(&get("/a").with("accept-language", language));
     }
     assert_clean(&world, 3);
+}
+
+#[test]
+fn one_that_depends_on_what_a_value_is_computed_from_is_verified() {
+    let config = CacheConfig::new("shop", SchemaVersion(1))
+        .cache_status(StatusForm::Full)
+        .value("country", |request| {
+            let country = request.field("cf-ipcountry").map(|c| String::from_utf8_lossy(&c).into_owned());
+            Some(country.unwrap_or_else(|| "none".to_owned()))
+        })
+        .fallback(verified().key_values(&["country"]))
+        .build()
+        .unwrap();
+    let world = World::of(config);
+    world.site.answers_again();
+    world.site.answer(|seen| Ok(response(200, &[], told(seen, &["cf-ipcountry"]).into_bytes())));
+    for country in ["IT", "DE", "IT"] {
+        world.send(&get("/a").with("cf-ipcountry", country)).reads(&format!("cf-ipcountry={country} "));
+    }
+    world.send(&get("/a"));
+    assert_clean(&world, 4);
 }
 
 #[test]

@@ -176,3 +176,45 @@ describe("axum", () => {
     assert.ok(keys.length > 0);
   });
 });
+
+describe("tenants", () => {
+  let app;
+  before(async () => (app = await serve("examples/tenants", { CACHE_TOKEN: "s3cret" })));
+  after(() => app.stop());
+  const news = (tenant, { query = "", cookie } = {}) =>
+    app.ask(`/news/7${query}`, { headers: { host: `${tenant}.example`, ...(cookie && { cookie }) } });
+  const page = async () => JSON.parse((await app.ask("/__cache/stats", { headers: { authorization: "Bearer s3cret" } })).text);
+
+  test("each tenant has his own news, in each theme; campaigns make no difference", async () => {
+    const first = await news("anna");
+    assertForwarded(first, "uri-miss");
+    assert.match(first.text, /light.*News 7 of anna/);
+    for (const options of [{ query: "?utm_source=mail" }, { cookie: "_ga=1" }, { query: "?gclid=1", cookie: "_gid=2; _ga=1" }]) {
+      const hit = await news("anna", options);
+      assertHit(hit);
+      assert.equal(hit.text, first.text);
+    }
+    const dark = await news("anna", { cookie: "_ga=1; theme=dark" });
+    assertForwarded(dark, "uri-miss");
+    assert.match(dark.text, /dark.*News 7 of anna/);
+    const other = await news("ben");
+    assertForwarded(other, "uri-miss");
+    assert.match(other.text, /light.*News 7 of ben/);
+    const known = await news("anna", { cookie: "session=1; theme=dark" });
+    assertForwarded(known, "bypass");
+  });
+
+  test("a route that answers by what nobody named is found out", async () => {
+    const careless = (plan) => app.ask("/careless/1", { headers: { "x-plan": plan } });
+    assert.equal((await careless("gold")).text, "what the plan gold shows");
+    const next = await careless("free");
+    assert.equal(next.text, "what the plan free shows");
+    assert.equal(next.cache.detail, "quarantine");
+    assert.equal((await page()).stats.routes["/careless/:id"].quarantined, 1);
+  });
+
+  test("the page tells which table is in use, to who has the token", async () => {
+    assert.equal((await page()).table.is_live, false);
+    assert.equal((await app.ask("/__cache/stats")).status, 404);
+  });
+});

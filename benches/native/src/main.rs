@@ -1,7 +1,8 @@
 //! What the rules of layercake cost, beside the crate that answers the same questions natively, `http-cache-semantics`.
 //! Both get the same `http` requests and responses in the same run, turn by turn; medians are printed, and of each
-//! candidate the share of the last one in its group.
+//! candidate the share of the last one in its group. What has no counterpart there, keys and routes, is listed by itself.
 
+mod keys;
 mod timer;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
@@ -176,4 +177,5 @@ fn main() {
             candidate("wire::decode", || wire::decode(black_box(text.as_bytes()))),
         ],
     );
+    keys::run();
 }

@@ -1,13 +1,18 @@
-//! layercake with its defaults; the hot tier only in its own candidate.
+//! layercake with its defaults; the hot tier, and a policy that masks the handler's request, only in their own candidates.
 
 use std::time::Duration;
 
-use layercake::{CacheConfig, ConfigError, Policy, SchemaVersion, worker::Isolate};
+use layercake::{CacheConfig, ConfigError, Policy, SchemaVersion, StatusForm, worker::Isolate};
 use worker::*;
 
 fn table() -> std::result::Result<CacheConfig, ConfigError> {
+    let item = Policy::ttl(Duration::from_secs(86_400));
+    #[cfg(feature = "layercake-anonymous")]
+    let item = item.anonymous();
     let config = CacheConfig::new("bench", SchemaVersion(1))
-        .route("/item/:size", Policy::ttl(Duration::from_secs(86_400)))
+        // The runs are told apart by the tier that answered.
+        .cache_status(StatusForm::Full)
+        .route("/item/:size", item)
         .route("/bypass/*rest", Policy::bypass());
     #[cfg(not(feature = "layercake-hot"))]
     let config = config.hot_budget(0);

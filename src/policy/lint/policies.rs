@@ -182,7 +182,9 @@ fn ambiguous(rule: &Rule, _: &Table) -> Option<Found> {
 }
 
 fn hosts(rule: &Rule, _: &Table) -> Option<Found> {
-    if !rule.policy.terms.keyer.shared_between_hosts {
+    let keyer = &rule.policy.terms.keyer;
+    // A value that is keyed on may stand for the host: the tenant.
+    if !keyer.shared_between_hosts || !keyer.values.is_empty() {
         return None;
     }
     found(
