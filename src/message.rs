@@ -19,6 +19,15 @@ pub trait RequestView: Fields {
     fn path(&self) -> &str;
     /// The query without its `?`; `None` when the target has none.
     fn query(&self) -> Option<&str>;
+    /// Whether the request has content (RFC 9110 section 6.4).
+    fn has_content(&self) -> bool {
+        let some = |length: Cow<'_, [u8]>| length.trim_ascii() != b"0";
+        self.has("transfer-encoding") || self.field("content-length").is_some_and(some)
+    }
+    /// Whether a router has read the path already, so that the handler cannot be shown another.
+    fn path_is_settled(&self) -> bool {
+        false
+    }
     /// Whether the door leaves the request's content out when a whole answer is asked ([`Ask::whole`]).
     fn masks_content(&self) -> bool {
         false

@@ -55,7 +55,7 @@ impl Cache {
         let mut length = measure.length;
         match self.admit(plan, question, whole, &response, measure, request_time) {
             Err(why) => {
-                self.protect(plan, &mut response, why.is_personal() || question.authorization);
+                self.protect(plan, &mut response, why.is_personal() || question.personal);
                 if why == NotStored::Variants {
                     say_what_it_varies_on(plan, &mut response);
                 }
@@ -204,17 +204,20 @@ impl Cache {
     /// What browsers and the platform's cache are told of a stored answer whose handler was silent.
     fn declare(&self, plan: &Plan, freshness: &Freshness, response: &mut Response) -> Declared {
         let mut declared = Declared::default();
+        // A cache in front knows the URL and what Vary names, and no more.
+        let keyed = plan.policy.terms.keyer.is_beyond_the_target();
         if plan.policy.terms.store.to_the_letter {
             return declared;
         }
         if !response.headers.has("cache-control") && !response.headers.has("expires") {
-            response.headers.set("cache-control", &plan.policy.browser_cache_control());
+            response.headers.set("cache-control", &plan.policy.browser_cache_control(keyed));
             declared.cache_control = true;
         }
         if self.config.0.platform_cache && !TARGETS.iter().any(|target| response.headers.has(target)) {
             let (lifetime, window) = (freshness.lifetime.as_secs(), freshness.stale_while_revalidate.as_secs());
             let errors = freshness.stale_if_error.as_secs();
-            let value = format!("max-age={lifetime}, stale-while-revalidate={window}, stale-if-error={errors}");
+            let lasting = || format!("max-age={lifetime}, stale-while-revalidate={window}, stale-if-error={errors}");
+            let value = if keyed { "no-store".to_owned() } else { lasting() };
             response.headers.set(TARGETS[0], &value);
             declared.target = true;
         }

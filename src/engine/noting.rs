@@ -67,6 +67,14 @@ impl RequestView for Noting<'_> {
         self.request.query()
     }
 
+    fn has_content(&self) -> bool {
+        self.request.has_content()
+    }
+
+    fn path_is_settled(&self) -> bool {
+        self.request.path_is_settled()
+    }
+
     fn masks_content(&self) -> bool {
         self.request.masks_content()
     }

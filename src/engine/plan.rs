@@ -95,6 +95,8 @@ pub(super) struct Question {
     pub(super) conditions: Conditions,
     /// The request carries `Authorization` and the handler sees it.
     pub(super) authorization: bool,
+    /// Something of the request that is keyed on or seen says who is asking.
+    pub(super) personal: bool,
     /// The client's directives, where the policy obeys them.
     pub(super) directives: Option<CacheControl>,
     /// RFC 9111 section 5.2.1.5 holds under every policy: such a request never makes the cache store.
@@ -153,14 +155,16 @@ fn forward(config: &CacheConfig, route: RouteId, policy: &Policy, request: &dyn 
     if policy.terms.verify.is_some() && config.is_quarantined(route) {
         return bypass("quarantine", true);
     }
-    #[cfg(not(feature = "verify"))]
-    let _ = route;
     // RFC 9110 section 7.8: what follows a change of protocol is no response to keep.
     if request.has("upgrade") {
         return bypass("upgrade", false);
     }
     if has_visible_content(policy, request) {
         return bypass("content", true);
+    }
+    let path = policy.terms.keyer.path.apply(request.path());
+    if *path != *request.path() && (request.path_is_settled() || config.routes().find(&path).0 != route) {
+        return bypass("path", true);
     }
     if policy.terms.store.to_the_letter {
         return None;
@@ -192,10 +196,9 @@ fn is_plain_option(option: &[u8]) -> bool {
 }
 
 fn change(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> Change {
-    // Only what was asked as a GET would be asked: the handler of a POST sees all of the request.
     let terms = &policy.terms;
-    let alike = !terms.bypass && !terms.anonymous && terms.narrow.is_empty();
-    let may_be_stored = terms.store.to_the_letter && alike && request.method() == "POST";
+    let may_be_stored = terms.store.to_the_letter && !terms.bypass && request.method() == "POST";
+    let question = if may_be_stored { question(config, policy, request) } else { None };
     Change {
         method: request.method().into(),
         target: Target {
@@ -206,7 +209,8 @@ fn change(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> C
         },
         fields: request.keep_fields(),
         values: config.values(request, None),
-        stored_for: if may_be_stored { question(config, policy, request).map(Box::new) } else { None },
+        // The handler of a POST sees all of the request: only where that of a GET would too.
+        stored_for: question.filter(|question| question.ask.is_as_is()).map(Box::new),
     }
 }
 
@@ -214,8 +218,7 @@ fn change(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> C
 /// obstacle where the handler does not get to see it.
 fn has_visible_content(policy: &Policy, request: &dyn RequestView) -> bool {
     let hidden = request.masks_content() && !policy.terms.store.to_the_letter && !request.has("authorization");
-    let some = |length: std::borrow::Cow<'_, [u8]>| length.trim_ascii() != b"0";
-    !hidden && (request.has("transfer-encoding") || request.field("content-length").is_some_and(some))
+    !hidden && request.has_content()
 }
 
 /// What the cache has to know; nothing when a value that the policy keys on cannot be computed.
@@ -233,8 +236,8 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
     let authorization = !policy.terms.anonymous && request.has("authorization") && !keyer.has_header("authorization");
     let hide = match letter {
         _ if policy.terms.anonymous => Hide::Identity,
-        true => Hide::Nothing,
-        false => Hide::Cookies,
+        true if keyer.cookies.is_empty() => Hide::Nothing,
+        _ => Hide::Cookies,
     };
     // Where the answer may turn out to be one visitor's own, the handler gets that visitor's conditions and range.
     let mut ask = if letter || authorization { Ask { hide, ..Ask::AS_IS } } else { Ask::whole(hide) };
@@ -243,6 +246,15 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
         let chosen = narrow.choose(sent.as_deref());
         if sent.as_deref() != Some(chosen.as_bytes()) {
             ask.set.push((narrow.field().into(), chosen.into()));
+        }
+    }
+    // Of what is keyed on the handler sees what counts: several lines as one, blanks and empty members evened out.
+    for (label, value) in &parts {
+        if let (Some(name), Some(value)) = (label.strip_prefix("header:"), value)
+            && request.field(name).as_deref() != Some(value.as_bytes())
+            && ask.set.iter().all(|(other, _)| *other != *name)
+        {
+            ask.set.push((name.to_owned().into(), value.clone()));
         }
     }
     if ask.hide != Hide::Nothing && !keyer.cookies.is_empty() {
@@ -263,6 +275,8 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
         // RFC 9110 section 14.2: a range has a meaning for GET only.
         conditions: Conditions::of(request, request.method() == "GET"),
         authorization,
+        personal: (!policy.terms.anonymous && request.has("authorization"))
+            || parts.iter().any(|(label, value)| label.starts_with("cookie:") && value.is_some()),
         no_store: directives.as_ref().is_some_and(|cc| cc.no_store),
         directives: directives.filter(|_| letter),
         ask,

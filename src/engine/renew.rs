@@ -13,10 +13,11 @@ use super::store::Store;
 use super::{Answer, Cache};
 use crate::entry::{Head, StoredResponse};
 use crate::message::{HeaderFields, Response};
-use crate::semantics::cache_control::TARGETS;
+use crate::semantics::cache_control::{CacheControl, TARGETS};
 use crate::semantics::decimal;
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::status::CacheStatus;
+use crate::semantics::storage::is_shared;
 use crate::semantics::validation::{head_agrees, replaces};
 use crate::stats::Event;
 use std::sync::Arc;
@@ -46,7 +47,14 @@ impl Cache {
             return Answer { response, status, event: Event::Validated, now: self.runtime.now() };
         }
         let renews = Some(Arc::clone(&stored.head));
-        let response = updated(stored, said.headers.as_ref());
+        let may_update = may_update(plan, question, said);
+        let mut response = updated(stored, said.headers.as_ref());
+        if !may_update {
+            let length = response.body.len();
+            self.suit(plan, question, &mut response, length);
+            let status = status.detail("authorization");
+            return Answer { response, status, event: Event::Validated, now: self.runtime.now() };
+        }
         let fetched = Fetched::new(response, request_time, true, status);
         self.fill(plan, question, Fetched { event: Event::Validated, renews, ..fetched })
     }
@@ -61,7 +69,7 @@ impl Cache {
         request_time: Timestamp,
     ) {
         let entry = hit.entry;
-        if said.status != 200 || entry.head.part.is_some() || question.no_store {
+        if said.status != 200 || entry.head.part.is_some() || question.no_store || !may_update(plan, question, said) {
             return;
         }
         if !head_agrees(&said.headers, &entry.headers, entry.head.length) {
@@ -92,6 +100,12 @@ impl Cache {
         entry.body = body;
         Some((self.store_in_place(plan, question, &key, &entry, l2_keeps)?, entry))
     }
+}
+
+/// RFC 9111 section 3.5: what is said to a credential gets into an entry that others share only if it says itself that it may.
+pub(super) fn may_update(plan: &Plan, question: &Question, said: &Response) -> bool {
+    let governing = || CacheControl::of_response(&said.headers, &plan.policy.terms.store.targets);
+    !question.authorization || is_shared(&governing().directives)
 }
 
 pub(super) fn as_response(stored: StoredResponse) -> Response {

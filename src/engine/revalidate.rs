@@ -2,7 +2,7 @@
 
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
-use super::renew::updated;
+use super::renew::{may_update, updated};
 use super::store::Store;
 use super::{Cache, Origin};
 use crate::entry::{Head, StoredResponse};
@@ -84,6 +84,9 @@ impl Cache {
             && entry.head.family.id == found.head.family.id
             && entry.validators() == found.validators;
         if !same || self.is_void(question, entry.head.received) {
+            return None;
+        }
+        if !may_update(plan, question, &said) {
             return None;
         }
         let renewed = if found.validators.confirmed_by(&said.headers) {

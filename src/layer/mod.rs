@@ -19,12 +19,12 @@
 //! let runtime = SimRuntime::new();
 //! let cache = Cache::new(config, [memory], Arc::new(runtime.clone()));
 //!
-//! let hello = service_fn(|_: http::Request<()>| async {
+//! let hello = service_fn(|_: http::Request<String>| async {
 //!     Ok::<_, std::convert::Infallible>(http::Response::new(layercake::Body::from("hello")))
 //! });
 //! let service = CacheLayer::new(cache).layer(hello);
 //! for expected in ["layercake; fwd=uri-miss; ttl=60", "layercake; hit; ttl=60"] {
-//!     let request = http::Request::get("https://shop.example/hello").body(()).unwrap();
+//!     let request = http::Request::get("https://shop.example/hello").body(String::new()).unwrap();
 //!     let response = runtime.run(service.clone().oneshot(request)).unwrap();
 //!     assert_eq!(response.headers()["cache-status"], expected);
 //! }
@@ -36,6 +36,14 @@
 //! Around a whole router (`CacheLayer::new(cache).layer(router)`) the route table decides. As an axum `route_layer`, with
 //! [`CacheLayer::policy`], it caches the routes it is put on under a policy of its own. A request that has passed one
 //! such door is let through by the next.
+//!
+//! Outside of the router is the better place: the handler is then shown what counts of the path and nothing else. Behind a router
+//! (`Router::layer`, `route_layer`, `nest`) the path has been read already. With the feature `axum` the key then holds the path that the
+//! client asked, whatever a `nest` has taken off it, and a path that would have to be shown otherwise goes past the cache; without
+//! that feature do not put the layer into a nested router, nor ignore case or last slashes there.
+//!
+//! What middlewares further out put into the request's extensions the handler sees on every route, `anonymous()` ones too: put those
+//! that find out who is asking inside the cache.
 
 mod service;
 

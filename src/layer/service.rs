@@ -4,6 +4,8 @@ use crate::engine::Origin;
 use crate::message::{Ask, HeaderFields, RequestView, Response};
 use crate::semantics::Fields;
 use crate::semantics::invalidation::without_default_port;
+#[cfg(feature = "axum")]
+use axum::extract::OriginalUri;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, Method, request::Parts};
@@ -34,7 +36,7 @@ where
     S: Service<http::Request<B>, Response = http::Response<R>> + Clone + Send + 'static,
     S::Future: Send,
     S::Error: Send + 'static,
-    B: Send + 'static,
+    B: http_body::Body + Send + 'static,
     R: http_body::Body<Data = Bytes> + Send + 'static,
     R::Error: fmt::Display,
 {
@@ -57,7 +59,7 @@ where
         }
         request.extensions_mut().insert(Handled);
         let (parts, body) = request.into_parts();
-        let view = View::of(&parts);
+        let view = View::of(&parts, &body);
         let CacheLayer { cache, policy, .. } = &self.layer;
         let prepared = match policy {
             Some(policy) => cache.prepare_under(Arc::clone(policy), &view),
@@ -129,7 +131,7 @@ where
 
     fn fetch(mut self, ask: Ask) -> impl Future<Output = Result<Response, S::Error>> + Send {
         mask(&mut self.request, &ask);
-        settle_host(&mut self.request, &ask);
+        settle(&mut self.request, &ask);
         #[cfg(feature = "verify")]
         if !self.ready {
             return futures::future::Either::Right(async move {
@@ -162,12 +164,14 @@ fn mask<B>(request: &mut http::Request<B>, ask: &Ask) {
     for (name, value) in &ask.set {
         HeaderFields::set(request.headers_mut(), name, value);
     }
-    if let Some(target) = ask.target.as_deref().and_then(|target| target.parse().ok()) {
-        let mut parts = request.uri().clone().into_parts();
-        parts.path_and_query = Some(target);
-        if let Ok(uri) = http::Uri::from_parts(parts) {
-            *request.uri_mut() = uri;
+    if let Some(target) = &ask.target {
+        // The path of the part that a router has handed on stays.
+        let inner = retarget(request.uri(), target, is_settled(request.extensions()));
+        #[cfg(feature = "axum")]
+        if let Some(OriginalUri(outer)) = request.extensions().get().cloned() {
+            request.extensions_mut().insert(OriginalUri(retarget(&outer, target, false)));
         }
+        *request.uri_mut() = inner;
     }
     #[cfg(feature = "worker")]
     if ask.hide.hides_client() {
@@ -175,30 +179,62 @@ fn mask<B>(request: &mut http::Request<B>, ask: &Ask) {
     }
 }
 
-/// Makes `Host` what the key holds. The authority of an absolute-form target replaces it (RFC 9112 section 3.2.2); where an answer may be
-/// stored, case and the scheme's default port do not count.
-fn settle_host<B>(request: &mut http::Request<B>, ask: &Ask) {
-    let (uri, hosts) = (request.uri(), request.headers().get_all(http::header::HOST));
-    let mut lines = hosts.iter();
+/// `uri` with path and query of `target`, or with its query alone.
+fn retarget(uri: &http::Uri, target: &str, keeps_path: bool) -> http::Uri {
+    let query = target.find('?').map_or("", |at| &target[at..]);
+    let wanted = if keeps_path { [uri.path(), query].concat() } else { target.to_owned() };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = wanted.parse().ok();
+    http::Uri::from_parts(parts).unwrap_or_else(|_| uri.clone())
+}
+
+/// Whether a router in front has read the path.
+#[cfg(feature = "axum")]
+fn is_settled(extensions: &http::Extensions) -> bool {
+    extensions.get::<axum::extract::MatchedPath>().is_some()
+}
+
+/// Whether a router in front has read the path: without the feature `axum` nobody knows.
+#[cfg(not(feature = "axum"))]
+const fn is_settled(_: &http::Extensions) -> bool {
+    false
+}
+
+/// Makes `Host`, and the scheme that proxies named, what the key holds. The authority of an absolute-form target replaces `Host` (RFC
+/// 9112 section 3.2.2); where an answer may be stored, case and the scheme's default port do not count.
+fn settle<B>(request: &mut http::Request<B>, ask: &Ask) {
+    let (uri, headers, as_is) = (request.uri(), request.headers(), ask.is_as_is());
+    let scheme = scheme(uri, headers);
+    let mut lines = headers.get_all(http::header::HOST).iter();
     let host = match (uri.authority(), lines.next(), lines.next()) {
         (Some(authority), Some(_), _) => Some(authority.as_str()),
-        (None, Some(host), None) if !ask.is_as_is() => host.to_str().ok(),
+        (None, Some(host), None) if !as_is => host.to_str().ok(),
         _ => None,
     };
-    let settled = host.map(|host| {
-        let bare = || without_default_port(scheme(uri, request.headers()), host).to_ascii_lowercase();
-        if ask.is_as_is() { host.to_owned() } else { bare() }
-    });
-    if let Some(host) = settled.and_then(|host| http::HeaderValue::try_from(host).ok()) {
-        request.headers_mut().insert(http::header::HOST, host);
+    let bare = |host| without_default_port(scheme, host).to_ascii_lowercase();
+    let host = host.map(|host| if as_is { host.to_owned() } else { bare(host) });
+    let proto = (!as_is && headers.contains_key(PROTO)).then(|| scheme.to_owned());
+    for (name, value) in [("host", host), (PROTO, proto)] {
+        if let Some(value) = value {
+            HeaderFields::set(request.headers_mut(), name, &value);
+        }
     }
 }
 
-/// The scheme: that of the target, else what a proxy in front names, which the handler sees as well.
+/// The scheme: that of the target, else the first that the proxies in front name.
 fn scheme<'a>(uri: &'a http::Uri, headers: &HeaderMap) -> &'a str {
-    let proxied = || headers.get("x-forwarded-proto").is_some_and(|proto| proto == "https");
-    uri.scheme_str().unwrap_or_else(|| if proxied() { "https" } else { "http" })
+    let first = |value: &http::HeaderValue| {
+        value
+            .as_bytes()
+            .split(|b| *b == b',')
+            .next()
+            .is_some_and(|first| first.trim_ascii().eq_ignore_ascii_case(b"https"))
+    };
+    uri.scheme_str().unwrap_or_else(|| if headers.get(PROTO).is_some_and(first) { "https" } else { "http" })
 }
+
+/// Where proxies name the client's scheme.
+const PROTO: &str = "x-forwarded-proto";
 
 /// The inner response's extensions travel beside it.
 fn from_http<R>(response: http::Response<R>) -> Response
@@ -249,11 +285,19 @@ fn native(headers: Box<dyn HeaderFields>) -> HeaderMap {
 /// The view of an `http` request.
 struct View<'a> {
     parts: &'a Parts,
+    /// What the client asked, where a router has taken off a part of the path.
+    uri: &'a http::Uri,
     authority: Cow<'a, str>,
+    /// The body is not known to be empty. HTTP/2 has no field that says so (RFC 9113 section 8.1.1).
+    content: bool,
 }
 
 impl<'a> View<'a> {
-    fn of(parts: &'a Parts) -> Self {
+    fn of(parts: &'a Parts, body: &impl http_body::Body) -> Self {
+        #[cfg(feature = "axum")]
+        let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
+        #[cfg(not(feature = "axum"))]
+        let uri = &parts.uri;
         let authority = match parts.uri.authority() {
             Some(authority) => Cow::Borrowed(authority.as_str()),
             // RFC 9112 section 3.3: in origin form the authority is in Host. Of several lines nobody knows which one counts.
@@ -263,18 +307,43 @@ impl<'a> View<'a> {
                 None => Cow::Borrowed(""),
             },
         };
-        Self { parts, authority }
+        Self { parts, uri, authority, content: !body.is_end_stream() }
+    }
+}
+
+fn has_length(headers: &HeaderMap) -> bool {
+    headers.get("content-length").is_some_and(|length| length.as_bytes().trim_ascii() != b"0")
+}
+
+/// A field of a request. Cookies sent on several lines are joined by semicolons (RFC 9113 section 8.2.3).
+fn field<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cow<'h, [u8]>> {
+    if name == "cookie" {
+        let lines: Vec<&[u8]> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
+        return (!lines.is_empty()).then(|| Cow::Owned(lines.join(&b"; "[..])));
+    }
+    headers.field(name)
+}
+
+/// The fields of a request that has gone on.
+struct Kept(HeaderMap);
+
+impl Fields for Kept {
+    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
+        field(&self.0, name)
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    fn names(&self) -> Vec<Box<str>> {
+        self.0.names()
     }
 }
 
 impl Fields for View<'_> {
     fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        // RFC 9113 section 8.2.3: cookies sent on several lines are joined by semicolons.
-        if name == "cookie" {
-            let lines: Vec<&[u8]> = self.parts.headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
-            return (!lines.is_empty()).then(|| Cow::Owned(lines.join(&b"; "[..])));
-        }
-        self.parts.headers.field(name)
+        field(&self.parts.headers, name)
     }
 
     fn has(&self, name: &str) -> bool {
@@ -296,14 +365,22 @@ impl RequestView for View<'_> {
     }
 
     fn path(&self) -> &str {
-        self.parts.uri.path()
+        self.uri.path()
     }
 
     fn query(&self) -> Option<&str> {
-        self.parts.uri.query()
+        self.uri.query()
+    }
+
+    fn has_content(&self) -> bool {
+        self.content || self.parts.headers.contains_key("transfer-encoding") || has_length(&self.parts.headers)
+    }
+
+    fn path_is_settled(&self) -> bool {
+        is_settled(&self.parts.extensions)
     }
 
     fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
-        Arc::new(self.parts.headers.clone())
+        Arc::new(Kept(self.parts.headers.clone()))
     }
 }

@@ -8,7 +8,8 @@
 //!    it counts
 //! 4. `?` and the query as it counts, or nothing when there is none
 //! 5. for each further thing that the policy keys on, in the order of kind and name: `header:`, `cookie:` or `value:` and the
-//!    name; `=` and the value, or nothing when the request has none
+//!    name; `=` and the value, or nothing when the request has none; then `with:set-cookie` and nothing, where answers are
+//!    stored that set cookies
 //!
 //! Variants of one target have keys derived from its own ([`CacheKey::variant`]).
 //!

@@ -16,6 +16,8 @@ pub(crate) struct Keyer {
     pub(crate) query: QueryKey,
     pub(crate) path: PathKey,
     pub(crate) shared_between_hosts: bool,
+    /// Answers are stored and given with the cookies that they set, so that policies that do not must not find them.
+    pub(crate) replays_cookies: bool,
     pub(crate) headers: Vec<Box<str>>,
     pub(crate) cookies: Vec<Box<str>>,
     pub(crate) values: Vec<Box<str>>,
@@ -53,6 +55,11 @@ impl Keyer {
     /// Whether the request field of that name, in lower case, counts.
     pub(crate) fn has_header(&self, name: &str) -> bool {
         self.headers.iter().any(|header| **header == *name)
+    }
+
+    /// Whether more counts than the target.
+    pub(crate) const fn is_beyond_the_target(&self) -> bool {
+        !(self.headers.is_empty() && self.cookies.is_empty() && self.values.is_empty())
     }
 
     /// What counts of a target.
@@ -93,6 +100,9 @@ impl Keyer {
                 };
                 parts.push(([kind, name].concat().into_boxed_str(), value));
             }
+        }
+        if self.replays_cookies {
+            parts.push(("with:set-cookie".into(), None));
         }
         Some(parts)
     }

@@ -163,7 +163,9 @@ impl Policy {
     /// and combined, and when the origin cannot be reached stale answers go out unless something forbids it. Other policies
     /// differ as the table in [`Policy`] says.
     pub fn rfc9111() -> Self {
-        Self::with(StoreRules::by_the_letter())
+        let mut policy = Self::with(StoreRules::by_the_letter());
+        policy.terms.keyer.replays_cookies = true;
+        policy
     }
 
     /// How long past freshness the stale answer is served at once while a refresh runs behind it (RFC 5861 section 3).
@@ -338,7 +340,8 @@ impl Policy {
 
     /// Keys on these cookies: requests that differ in one of them get answers of their own. The handler sees these cookies and no
     /// other. A request with further cookies that are not harmless goes past the cache, unless the policy is
-    /// [`anonymous`](Self::anonymous). Names are compared byte for byte. Default: none.
+    /// [`anonymous`](Self::anonymous) or [`rfc9111`](Self::rfc9111). Names are compared byte for byte. A stored answer of which the
+    /// handler said nothing leaves with `private`, and so it does with the next two. Default: none.
     pub fn key_cookies(mut self, names: &[&str]) -> Self {
         let plain =
             |name: &&&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_graphic() && !b"=;,\"".contains(&b));
@@ -405,6 +408,7 @@ impl Policy {
     /// harmless cookie for all. Default: off, such answers are not stored; under [`rfc9111`](Self::rfc9111) they are.
     pub fn replay_set_cookie(mut self) -> Self {
         self.terms.store.set_cookie = true;
+        self.terms.keyer.replays_cookies = true;
         self
     }
 
@@ -441,11 +445,13 @@ impl Policy {
         of("key_values", unknown, "a name that CacheConfigBuilder::value() gives a function for")
     }
 
-    /// The `Cache-Control` of a stored answer whose handler was silent.
-    pub(crate) fn browser_cache_control(&self) -> String {
+    /// The `Cache-Control` of a stored answer whose handler was silent; `private` where a cache in front does not know what it
+    /// is keyed on.
+    pub(crate) fn browser_cache_control(&self, private: bool) -> String {
+        let whom = if private { "private" } else { "public" };
         match self.terms.browser_ttl {
-            None => "public, max-age=0, must-revalidate".to_owned(),
-            Some(ttl) => format!("public, max-age={}", ttl.as_secs()),
+            None => format!("{whom}, max-age=0, must-revalidate"),
+            Some(ttl) => format!("{whom}, max-age={}", ttl.as_secs()),
         }
     }
 }

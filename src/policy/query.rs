@@ -41,6 +41,9 @@ pub const TRACKING_PARAMETERS: &[&str] = &[
     "_gl",
 ];
 
+/// The most parameters that are put into order.
+const SORTED: usize = 64;
+
 /// How the query enters the key, and with it what the handler gets to see of it: parameters that do not count are taken off
 /// its request, so that its answer cannot depend on them.
 ///
@@ -101,7 +104,7 @@ impl QueryKey {
         Self::without(TRACKING_PARAMETERS)
     }
 
-    /// In the order of their names, so that `b=2&a=1` and `a=1&b=2` are one. Parameters of one name stay in their order.
+    /// In the order of their names, unless they are more than 64, so that `b=2&a=1` and `a=1&b=2` are one. Parameters of one name stay in their order.
     #[must_use]
     pub const fn sort(mut self) -> Self {
         self.sorted = true;
@@ -126,9 +129,14 @@ impl QueryKey {
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let name = name_of(parameter);
             if counts(name) {
-                // Queries are short: a sort of the library's would be larger than all else here.
-                let place = if self.sorted { kept.partition_point(|(other, _)| *other <= name) } else { kept.len() };
-                kept.insert(place, (name, parameter));
+                kept.push((name, parameter));
+            }
+        }
+        if self.sorted && kept.len() <= SORTED {
+            // Queries are short: a sort of the library's would be larger than all else here.
+            for place in 1..kept.len() {
+                let to = kept[..place].partition_point(|(other, _)| *other <= kept[place].0);
+                kept[to..=place].rotate_right(1);
             }
         }
         let mut joined = String::with_capacity(query.len());

@@ -74,6 +74,12 @@ impl Routes {
         self.rules.get(route.0).map_or("", |rule| &rule.pattern)
     }
 
+    /// The patterns with their policies, the fallback's last.
+    #[cfg(feature = "verify")]
+    pub(crate) fn rules(&self) -> impl ExactSizeIterator<Item = (&str, &Policy)> {
+        self.rules.iter().map(|rule| (&*rule.pattern, &*rule.policy))
+    }
+
     /// The patterns, the fallback's name last.
     pub fn patterns(&self) -> impl ExactSizeIterator<Item = &str> {
         self.rules.iter().map(|rule| &*rule.pattern)

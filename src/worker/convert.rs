@@ -135,7 +135,7 @@ pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<work
     let present = |name: &&str| headers.has(name).unwrap_or(false);
     let off: Vec<&str> = ask.taken_off().filter(present).collect();
     let get = inner.method() == "GET";
-    let content = ask.whole && get && ["content-length", "transfer-encoding"].iter().any(present);
+    let content = ask.whole && ["content-length", "transfer-encoding"].iter().any(present);
     let anew = content || ask.hide.hides_client();
     if (get || !ask.whole) && !anew && off.is_empty() && ask.set.is_empty() && ask.target.is_none() {
         return Ok(request);

@@ -9,6 +9,7 @@ mod keys;
 mod leaks;
 mod letter;
 mod life;
+mod mixups;
 mod ranges;
 mod stale;
 #[path = "../support/mod.rs"]

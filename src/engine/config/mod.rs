@@ -214,7 +214,7 @@ impl CacheConfig {
             logged_requests: copied(&old.0.logged_requests),
             logged_at: copied(&old.0.logged_at),
             #[cfg(feature = "verify")]
-            watch: shared.routes.patterns().map(|_| super::quarantine::Watch::default()).collect(),
+            watch: self.watches_after(old),
             living: Arc::clone(&old.0.living),
         }))
     }
