@@ -163,7 +163,7 @@ fn forward(config: &CacheConfig, route: RouteId, policy: &Policy, request: &dyn 
         return bypass("content", true);
     }
     let path = policy.terms.keyer.path.apply(request.path());
-    if *path != *request.path() && (request.path_is_settled() || config.routes().find(&path).0 != route) {
+    if *path != *request.path() && (request.path_is_settled() || !alike(config, route, &path)) {
         return bypass("path", true);
     }
     if policy.terms.store.to_the_letter {
@@ -187,6 +187,13 @@ fn forward(config: &CacheConfig, route: RouteId, policy: &Policy, request: &dyn 
         }
     }
     None
+}
+
+/// Whether the path as it counts has the rule of the path as it was sent, or one of the same policy: the handler that sees it is
+/// then cached alike.
+fn alike(config: &CacheConfig, route: RouteId, path: &str) -> bool {
+    let (other, policy) = config.routes().find(path);
+    other == route || config.routes().policy(route) == Some(policy)
 }
 
 /// Whether a connection option takes no field off the request: one that is named so the next hop removes (RFC 9110 section 7.6.1), and

@@ -68,6 +68,12 @@ impl Routes {
         (id, &self.rules[id.0].policy)
     }
 
+    /// The policy of `route`.
+    #[must_use]
+    pub fn policy(&self, route: RouteId) -> Option<&Arc<Policy>> {
+        self.rules.get(route.0).map(|rule| &rule.policy)
+    }
+
     /// The pattern of `route`.
     #[must_use]
     pub fn pattern(&self, route: RouteId) -> &str {

@@ -96,6 +96,21 @@ fn case_and_last_slash_count_unless_the_policy_says_otherwise() {
 }
 
 #[test]
+fn an_alias_shares_with_a_rule_of_the_same_policy() {
+    let about = || minute().ignore_case().ignore_trailing_slash();
+    let config = CacheConfig::new("shop", SchemaVersion(1)).cache_status(layercake::StatusForm::Full);
+    let world = echoing(config.route("/about", about()).route("/about/", about()).fallback(about()).build().unwrap());
+    for (path, said) in [
+        ("/About/", "fwd=uri-miss; ttl=60; stored"),
+        ("/about", "hit; ttl=60; detail=hot"),
+        ("/ABOUT", "hit; ttl=60; detail=hot"),
+    ] {
+        world.send(&get(path)).says(said);
+        assert_eq!(world.site.last().request.path, "/about");
+    }
+}
+
+#[test]
 fn hosts_share_only_where_the_policy_says_so() {
     let on = |host: &str| Request { authority: host.to_owned(), ..get("/a") };
     assert_groups(
