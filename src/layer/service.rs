@@ -166,7 +166,7 @@ fn mask<B>(request: &mut http::Request<B>, ask: &Ask) {
     }
     if let Some(target) = &ask.target {
         // The path of the part that a router has handed on stays.
-        let inner = retarget(request.uri(), target, is_settled(request.extensions()));
+        let inner = retarget(request.uri(), target, is_settled(request.uri(), request.extensions()));
         #[cfg(feature = "axum")]
         if let Some(OriginalUri(outer)) = request.extensions().get().cloned() {
             request.extensions_mut().insert(OriginalUri(retarget(&outer, target, false)));
@@ -190,13 +190,14 @@ fn retarget(uri: &http::Uri, target: &str, keeps_path: bool) -> http::Uri {
 
 /// Whether a router in front has read the path.
 #[cfg(feature = "axum")]
-fn is_settled(extensions: &http::Extensions) -> bool {
-    extensions.get::<axum::extract::MatchedPath>().is_some()
+fn is_settled(uri: &http::Uri, extensions: &http::Extensions) -> bool {
+    let nested = || extensions.get::<OriginalUri>().is_some_and(|original| original.0.path() != uri.path());
+    extensions.get::<axum::extract::MatchedPath>().is_some() || nested()
 }
 
 /// Whether a router in front has read the path: without the feature `axum` nobody knows.
 #[cfg(not(feature = "axum"))]
-const fn is_settled(_: &http::Extensions) -> bool {
+const fn is_settled(_: &http::Uri, _: &http::Extensions) -> bool {
     false
 }
 
@@ -377,7 +378,7 @@ impl RequestView for View<'_> {
     }
 
     fn path_is_settled(&self) -> bool {
-        is_settled(&self.parts.extensions)
+        is_settled(&self.parts.uri, &self.parts.extensions)
     }
 
     fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
