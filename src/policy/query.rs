@@ -125,7 +125,7 @@ impl QueryKey {
         if self.keep == Keep::All && !self.sorted {
             return Some(query.into());
         }
-        let mut kept: Vec<(&str, &str)> = Vec::new();
+        let mut kept: Vec<(&str, &str)> = Vec::with_capacity(16);
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             let name = name_of(parameter);
             if counts(name) {
@@ -135,8 +135,11 @@ impl QueryKey {
         if self.sorted && kept.len() <= SORTED {
             // Queries are short: a sort of the library's would be larger than all else here.
             for place in 1..kept.len() {
-                let to = kept[..place].partition_point(|(other, _)| *other <= kept[place].0);
-                kept[to..=place].rotate_right(1);
+                let mut at = place;
+                while at > 0 && kept[at - 1].0 > kept[at].0 {
+                    kept.swap(at - 1, at);
+                    at -= 1;
+                }
             }
         }
         let mut joined = String::with_capacity(query.len());
