@@ -198,6 +198,18 @@ impl Ask {
         *self == Self::AS_IS
     }
 
+    /// What stands in place of the client's field of that name.
+    #[must_use]
+    pub fn put(&self, name: &str) -> Option<&str> {
+        self.set.iter().find(|(other, _)| *other == *name).map(|(_, value)| &**value)
+    }
+
+    /// Whether the field of that name is taken off.
+    #[must_use]
+    pub fn hides(&self, name: &str) -> bool {
+        self.taken_off().any(|hidden| hidden == name)
+    }
+
     /// The fields to take off.
     pub fn taken_off(&self) -> impl Iterator<Item = &'static str> {
         let conditional: &[&str] = if self.whole { &CONDITIONAL_FIELDS } else { &[] };

@@ -259,7 +259,7 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
     for (label, value) in &parts {
         if let (Some(name), Some(value)) = (label.strip_prefix("header:"), value)
             && request.field(name).as_deref() != Some(value.as_bytes())
-            && ask.set.iter().all(|(other, _)| *other != *name)
+            && ask.put(name).is_none()
         {
             ask.set.push((name.to_owned().into(), value.clone()));
         }

@@ -40,13 +40,8 @@ impl CacheConfig {
         }
     }
 
-    /// Caches the route no more.
-    pub(super) fn quarantine(&self, route: RouteId) {
-        self.quarantine_anew(route);
-    }
-
     /// Caches the route no more; whether it was cached until now.
-    pub(super) fn quarantine_anew(&self, route: RouteId) -> bool {
+    pub(super) fn quarantine(&self, route: RouteId) -> bool {
         let anew = self.watch(route).is_some_and(|watch| !watch.quarantined.swap(true, Ordering::Relaxed));
         if anew {
             self.record(route, Event::Quarantined);

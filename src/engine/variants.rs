@@ -41,7 +41,7 @@ impl Question {
         if let Some(narrow) = plan.policy.terms.narrow.iter().find(|narrow| narrow.field() == name) {
             return Some(narrow.choose(self.fields.field(name).as_deref()).into());
         }
-        if self.ask.taken_off().any(|hidden| hidden == name) {
+        if self.ask.hides(name) {
             return None;
         }
         selecting_value(self.fields.as_ref(), name)

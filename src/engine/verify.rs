@@ -100,7 +100,8 @@ impl<O: Origin> Shadow<O> {
         let marker = self.marker();
         for (_, tier) in self.cache.allowed(self.plan.policy.terms.tiers) {
             if self.cache.get(&self.plan, &marker, tier).await.is_some() {
-                return self.cache.config.quarantine(self.plan.route);
+                self.cache.config.quarantine(self.plan.route);
+                return;
             }
         }
         let Some((head, stored)) = self.stored().await else { return };
@@ -151,15 +152,14 @@ impl<O: Origin> Shadow<O> {
     /// choose a content coding.
     fn neutral(&self, head: &Head) -> Ask {
         let mine = &self.question.ask;
-        let put = |name: &str| mine.set.iter().find(|(other, _)| *other == *name).map(|(_, value)| value.clone());
-        let hidden = |name: &str| mine.taken_off().any(|off| off == name);
         let selecting = head.selecting.iter().map(|(name, _)| &**name);
         let keyed = self.plan.policy.terms.keyer.headers.iter().chain(&self.question.computed_from).map(|name| &**name);
         let mut ask = Ask { whole: true, hide: Hide::Everything, set: Vec::new(), target: mine.target.clone() };
         for name in ["accept-encoding", "cookie"].into_iter().chain(selecting).chain(keyed) {
-            let sent = || self.question.fields.field(name).filter(|_| name != "cookie" && !hidden(name));
-            let value = put(name).or_else(|| std::str::from_utf8(&sent()?).ok().map(Into::into));
-            if let Some(value) = value.filter(|_| ask.set.iter().all(|(other, _)| *other != *name)) {
+            let sent = || self.question.fields.field(name).filter(|_| name != "cookie" && !mine.hides(name));
+            let put = mine.put(name).map(Into::into);
+            let value = put.or_else(|| std::str::from_utf8(&sent()?).ok().map(Into::into));
+            if let Some(value) = value.filter(|_| ask.put(name).is_none()) {
                 ask.set.push((Cow::Owned(name.to_owned()), value));
             }
         }
@@ -169,12 +169,10 @@ impl<O: Origin> Shadow<O> {
     /// The answer depends on who asks: the route is cached no more.
     async fn convict(&self, what: &str, neutral: &Ask, nobodys: &Rendering, marker: &CacheKey) {
         let Self { cache, plan, question, .. } = self;
-        if !cache.config.quarantine_anew(plan.route) {
+        if !cache.config.quarantine(plan.route) {
             return;
         }
-        let known = |name: &str| {
-            neutral.set.iter().any(|(other, _)| *other == *name) || question.ask.taken_off().any(|off| off == name)
-        };
+        let known = |name: &str| neutral.put(name).is_some() || question.ask.hides(name);
         let mut on = "what is no single request field (request.cf, or several together)".to_owned();
         for name in question.fields.names().into_iter().filter(|name| !known(name)).take(TRIALS) {
             let Some(value) = question.fields.field(&name).and_then(|v| String::from_utf8(v.into_owned()).ok()) else {

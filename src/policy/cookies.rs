@@ -1,5 +1,6 @@
 //! Which cookies say nothing about who is asking.
 
+use super::pattern::matches;
 use crate::semantics::push_bytes;
 
 /// Cookies of analytics, consent banners and the platform itself, which no handler renders by. A name that ends in `*`
@@ -75,13 +76,6 @@ pub fn only(field: &[u8], names: &[Box<str>]) -> Option<Box<str>> {
         }
     }
     (!kept.is_empty()).then(|| kept.into_boxed_str())
-}
-
-fn matches(name: &[u8], pattern: &str) -> bool {
-    match pattern.strip_suffix('*') {
-        Some(stem) => name.starts_with(stem.as_bytes()),
-        None => name == pattern.as_bytes(),
-    }
 }
 
 #[cfg(test)]

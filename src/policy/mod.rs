@@ -8,6 +8,7 @@ mod keyer;
 #[cfg(feature = "lint")]
 pub mod lint;
 pub mod path;
+mod pattern;
 pub mod query;
 pub mod routes;
 mod tiers;

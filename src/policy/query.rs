@@ -1,5 +1,6 @@
 //! How the query enters the key.
 
+use super::pattern::matches;
 use std::borrow::Cow;
 
 /// Parameters that campaigns and networks add to links, and that no handler answers by. A name that ends in `*` stands for
@@ -115,7 +116,7 @@ impl QueryKey {
     #[must_use]
     pub fn apply<'q>(&self, query: Option<&'q str>) -> Option<Cow<'q, str>> {
         let query = query?;
-        let listed = |name: &str, list: &[Box<str>]| list.iter().any(|pattern| matches(name, pattern));
+        let listed = |name: &str, list: &[Box<str>]| list.iter().any(|pattern| matches(name.as_bytes(), pattern));
         let counts = |name: &str| match &self.keep {
             Keep::All => true,
             Keep::Only(names) => listed(name, names),
@@ -156,14 +157,6 @@ impl QueryKey {
 fn name_of(parameter: &str) -> &str {
     let end = parameter.bytes().position(|byte| byte == b'=');
     end.and_then(|end| parameter.get(..end)).unwrap_or(parameter)
-}
-
-/// Whether `name` is `pattern`, or begins with what stands before its `*`.
-fn matches(name: &str, pattern: &str) -> bool {
-    let (name, pattern) = (name.as_bytes(), pattern.as_bytes());
-    // Most differ here.
-    name.first() == pattern.first() && pattern.strip_suffix(b"*").map_or(name == pattern, |stem| name.starts_with(stem))
-        || pattern == b"*"
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The table in use: that of the code, or one that a document in KV put in its place.
 
-use super::WorkerRuntime;
+use super::runtime::{WorkerRuntime, now};
 use crate::engine::{CacheConfig, ConfigError};
 use crate::runtime::Runtime as _;
 use crate::semantics::freshness::Timestamp;
@@ -101,19 +101,15 @@ pub(super) fn look_up(
     every: Duration,
     build: fn(&str) -> Result<CacheConfig, ConfigError>,
 ) {
-    if !table.is_due(runtime.now(), every) {
+    if !table.is_due(now(), every) {
         return;
     }
     let (table, store, key) = (Arc::clone(table), env.kv(binding), key.to_owned());
     runtime.spawn(Box::pin(SendFuture::new(async move {
-        let document = match store {
-            Ok(store) => store.get(&key).text().await.map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        let now = Timestamp::from_millis(worker::Date::now().as_millis());
-        let refused = match document {
-            Ok(text) => table.take(text, now, build),
-            Err(error) => Some(error),
+        let document = async { store?.get(&key).text().await.map_err(worker::Error::from) };
+        let refused = match document.await {
+            Ok(text) => table.take(text, now(), build),
+            Err(error) => Some(error.to_string()),
         };
         if let Some(why) = refused {
             worker::console_error!("layercake: the live table under {key} is not taken: {why}");

@@ -151,25 +151,29 @@ impl Isolate {
     ///
     /// What is wrong with the table. Requests are then handled without a cache.
     pub fn check(&self) -> Result<(), &ConfigError> {
-        self.kept(None).and_then(|kept| kept.error.as_ref()).map_or(Ok(()), Err)
+        self.kept().and_then(|kept| kept.error.as_ref()).map_or(Ok(()), Err)
     }
 
     /// What was counted since the isolate started.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.kept(None).map_or_else(|| CacheConfig::nothing_cached().stats(), |kept| kept.table.config().stats())
+        self.kept().map_or_else(|| CacheConfig::nothing_cached().stats(), |kept| kept.table.config().stats())
     }
 
     /// Which table is in use, and since when.
     #[must_use]
     pub fn table(&self) -> TableState {
-        self.kept(None).map_or_else(TableState::default, |kept| kept.table.state())
+        self.kept().map_or_else(TableState::default, |kept| kept.table.state())
     }
 
     /// The cache of one request: the hot tier and the default edge cache. Add KV with [`Opened::kv`].
     pub fn open(&self, env: &worker::Env, ctx: worker::Context) -> Opened<'_> {
-        let kept =
-            self.kept.get_or_init(|| Kept::of(self.build(Some(env)).unwrap_or(Ok(CacheConfig::nothing_cached()))));
+        let kept = self.kept.get_or_init(|| {
+            Kept::of(match self.table {
+                Source::Code(table) => table(),
+                Source::Env(table) => table(env),
+            })
+        });
         let runtime = WorkerRuntime::new(ctx);
         if !kept.told.swap(true, Ordering::Relaxed) {
             kept.tell(&runtime);
@@ -178,17 +182,10 @@ impl Isolate {
     }
 
     /// What is kept, when it is there or can be made without an environment.
-    fn kept(&self, env: Option<&worker::Env>) -> Option<&Kept> {
-        self.kept.get().or_else(|| {
-            let built = self.build(env)?;
-            Some(self.kept.get_or_init(|| Kept::of(built)))
-        })
-    }
-
-    fn build(&self, env: Option<&worker::Env>) -> Option<Result<CacheConfig, ConfigError>> {
+    fn kept(&self) -> Option<&Kept> {
         match self.table {
-            Source::Code(table) => Some(table()),
-            Source::Env(table) => env.map(table),
+            Source::Code(table) => Some(self.kept.get_or_init(|| Kept::of(table()))),
+            Source::Env(_) => self.kept.get(),
         }
     }
 }
@@ -276,6 +273,11 @@ impl Opened<'_> {
     /// The cache itself, for the Tower door ([`crate::layer`]) or a tier of one's own.
     #[must_use]
     pub fn into_cache(self) -> Cache {
+        let config = self.kept.table.config();
+        self.with_tiers(config)
+    }
+
+    fn with_tiers(self, config: CacheConfig) -> Cache {
         let mut tiers: Vec<Arc<dyn Tier>> = Vec::with_capacity(3);
         if let Some(hot) = &self.kept.hot {
             tiers.push(Arc::clone(hot) as Arc<dyn Tier>);
@@ -286,7 +288,7 @@ impl Opened<'_> {
         if let Some(kv) = self.kv {
             tiers.push(Arc::new(kv));
         }
-        Cache::new(self.kept.table.config(), tiers, Arc::new(self.runtime))
+        Cache::new(config, tiers, Arc::new(self.runtime))
     }
 
     /// Answers `req` from the tiers or through `handler`. A request that has passed such a door already goes straight
@@ -332,11 +334,11 @@ impl Opened<'_> {
             _ => None,
         };
         if let Some(route) = bypassed {
-            return self.bypass(route, origin).await;
+            return self.bypass(config, route, origin).await;
         }
         let view = convert::View::take(req);
         let response = match view {
-            Some(view) => self.into_cache().handle(&view, origin).await,
+            Some(view) => self.with_tiers(config).handle(&view, origin).await,
             None => origin.fetch(Ask::AS_IS).await,
         };
         convert::to_web(response.map_err(|error| error.0)?)
@@ -345,12 +347,13 @@ impl Opened<'_> {
     /// A route that is never cached needs neither tiers nor a view of the request.
     async fn bypass<H: WorkerOrigin>(
         self,
+        config: CacheConfig,
         route: (RouteId, Arc<Policy>),
         origin: H,
     ) -> worker::Result<web_sys::Response> {
         let taken = js::mark_in_hand(origin.request().inner());
         let response = if taken {
-            let cache = Cache::new(self.kept.table.config(), [], Arc::new(self.runtime));
+            let cache = Cache::new(config, [], Arc::new(self.runtime));
             cache.bypass(route, origin).await
         } else {
             origin.fetch(Ask::AS_IS).await

@@ -21,14 +21,19 @@ impl WorkerRuntime {
     }
 }
 
+/// `Date.now()`.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "milliseconds since 1970 are whole and positive"
+)]
+pub(super) fn now() -> Timestamp {
+    Timestamp::from_millis(js_sys::Date::now() as u64)
+}
+
 impl Runtime for WorkerRuntime {
-    #[allow(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "milliseconds since 1970 are whole and positive"
-    )]
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(js_sys::Date::now() as u64)
+        now()
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
