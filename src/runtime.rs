@@ -2,7 +2,10 @@
 
 use crate::body::Body;
 use crate::semantics::freshness::Timestamp;
+use futures::FutureExt as _;
+use futures::channel::oneshot;
 use futures::future::{BoxFuture, Either, select};
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -17,10 +20,39 @@ pub trait Runtime: Send + Sync {
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
     /// Writes one line to the host's log.
     fn log(&self, line: &str);
+    /// A number of 32 bits, each value as likely as any other. It spreads work in time and guards no secret.
+    fn random(&self) -> u32;
+    /// A way for another request to wake this one. Default: a channel in memory; `None` for a host where nothing of one
+    /// request may wake another, which looks again after a while by its own timer.
+    fn signal(&self) -> Option<Signal> {
+        let (sender, receiver) = oneshot::channel::<()>();
+        // Dropped, a sender wakes its receiver just as well.
+        let raise = Box::new(move || drop(sender));
+        Some(Signal { raise, raised: receiver.map(drop).boxed() })
+    }
+    /// Whether the host forgets a request whose client left without dropping its futures: work that others wait for
+    /// is then [spawned](Self::spawn) from the start. Default: no, the futures are dropped.
+    fn forgets_requests(&self) -> bool {
+        false
+    }
     /// One buffer of the bytes of two buffers of the host's kind. Default: `None`, for a host that does not join any; parts
     /// (206) are then stored as they came, and not combined.
     fn append(&self, _first: Body, _next: Body) -> Option<Body> {
         None
+    }
+}
+
+/// What wakes a request from within another one.
+pub struct Signal {
+    /// Called by the other request. Plain data: it may be kept and called anywhere, or dropped.
+    pub raise: Box<dyn FnOnce() + Send>,
+    /// Ends when `raise` was called, for the request that made the signal; it may never end when `raise` was dropped.
+    pub raised: BoxFuture<'static, ()>,
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Signal")
     }
 }
 
@@ -40,6 +72,7 @@ pub(crate) async fn within<F: Future + Unpin>(
 #[cfg(feature = "tokio")]
 mod tokio_runtime {
     use super::{Body, BoxFuture, Duration, Runtime, Timestamp};
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
     /// The host of a native Tower service: the system's clock, Tokio's timers and tasks. Needs a running Tokio
     /// runtime when a request is handled; logs to standard error.
@@ -54,7 +87,16 @@ mod tokio_runtime {
         }
 
         fn spawn(&self, task: BoxFuture<'static, ()>) {
-            tokio::spawn(task);
+            // A response that is dropped while the runtime goes down has nobody to go on with its work.
+            if let Ok(handle) = tokio::runtime::Handle::try_current() {
+                handle.spawn(task);
+            }
+        }
+
+        fn random(&self) -> u32 {
+            let seed = RandomState::new().build_hasher().finish();
+            // Its upper half.
+            u32::try_from(seed >> 32).unwrap_or_default()
         }
 
         fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

@@ -8,6 +8,7 @@ mod keyer;
 #[cfg(feature = "lint")]
 pub mod lint;
 pub mod path;
+mod patience;
 mod pattern;
 pub mod query;
 pub mod routes;
@@ -15,6 +16,7 @@ mod tiers;
 
 pub use key::{CacheKey, KeyPrefix, SchemaVersion};
 pub(crate) use keyer::{Computed, Keyer, Values};
+use patience::Patience;
 pub use query::QueryKey;
 pub use routes::{RouteId, Routes};
 pub use tiers::{Level, Tiers};
@@ -84,6 +86,7 @@ pub(crate) struct Terms {
     pub(crate) strip_targets: bool,
     pub(crate) narrow: Vec<Narrow>,
     pub(crate) verify: Option<u32>,
+    pub(crate) patience: Patience,
     pub(crate) store: StoreRules,
     /// A default lifetime was given that cannot have an effect.
     #[cfg(feature = "lint")]
@@ -120,6 +123,7 @@ impl Policy {
             strip_targets: false,
             narrow: Vec::new(),
             verify: None,
+            patience: Patience::default(),
             store,
             #[cfg(feature = "lint")]
             idle_default: false,

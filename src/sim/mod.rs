@@ -24,9 +24,11 @@
 //! ```
 
 mod faulty;
+mod random;
 mod runtime;
 mod stream;
 
 pub use faulty::{FaultyTier, GetFault, PutFault};
+pub use random::Random;
 pub use runtime::SimRuntime;
 pub use stream::StreamTier;

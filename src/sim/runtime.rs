@@ -1,6 +1,7 @@
 use crate::body::Body;
 use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
+use crate::sim::Random;
 use futures::future::BoxFuture;
 use std::fmt;
 use std::future::Future;
@@ -33,12 +34,21 @@ struct State {
     /// Tasks taken out to be polled.
     in_hand: usize,
     log: Vec<String>,
+    random: Random,
 }
 
 impl Default for State {
     fn default() -> Self {
         let now = SimRuntime::START;
-        Self { now, next_id: 0, timers: Vec::new(), tasks: Vec::new(), in_hand: 0, log: Vec::new() }
+        Self {
+            now,
+            next_id: 0,
+            timers: Vec::new(),
+            tasks: Vec::new(),
+            in_hand: 0,
+            log: Vec::new(),
+            random: Random::new(0),
+        }
     }
 }
 
@@ -80,6 +90,14 @@ impl SimRuntime {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same, whose [`random`](Runtime::random) numbers follow from `seed`.
+    #[must_use]
+    pub fn seeded(seed: u64) -> Self {
+        let runtime = Self::default();
+        runtime.state().random = Random::new(seed);
+        runtime
     }
 
     /// Lets `duration` pass at once. Timers that end in it wake their tasks, which are polled by the next
@@ -211,6 +229,10 @@ impl Runtime for SimRuntime {
         let (id, at) = (state.next_id, state.now.plus(duration));
         drop(state);
         Box::pin(Sleep { host: self.clone(), id, at })
+    }
+
+    fn random(&self) -> u32 {
+        self.state().random.next_u32()
     }
 
     fn append(&self, first: Body, next: Body) -> Option<Body> {

@@ -4,6 +4,11 @@
 //! counted apart and never as a request. A *hit* is an answer from a tier, fresh or stale, for which the origin was not asked; the *hit ratio* is hits over
 //! all requests that were meant to be answered from the cache, that is all but bypasses.
 
+mod tiers;
+
+use tiers::TierCounts;
+pub use tiers::{Operation, TierStats, Trouble};
+
 use crate::policy::{Level, RouteId};
 use crate::semantics::push_decimal;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,22 +28,34 @@ pub enum Event {
     StaleIfError,
     /// Answered with what was stored, after the origin confirmed it with 304.
     Validated,
+    /// Answered with what another request of the same isolate was fetching.
+    Collapsed,
     /// Answered by the origin.
     Miss,
     /// Forwarded untouched: policy, method, or a request that is not for a shared cache.
     Bypass,
-    /// The origin failed and nothing could stand in, or the client wanted only what is stored and it was not.
+    /// The origin failed or took too long and nothing could stand in, or the client wanted only what is stored and it was not.
     Error,
     /// Behind a response: a refresh brought a fresh entry.
     Revalidated,
     /// Behind a response: a refresh failed or its answer could not be stored.
     RevalidationFailed,
+    /// Behind a response: a refresh was left to another isolate of the same data centre.
+    RevalidationYielded,
+    /// Behind a response: a refresh was begun before the entry expired. How it ended is counted as of any refresh.
+    RefreshedEarly,
+    /// The origin took longer than the policy lets a visitor wait.
+    TimedOut,
     /// A tier took an entry.
     Stored,
     /// A tier did not take an entry, or its body broke off.
     StoreFailed,
-    /// A tier failed or was too slow to answer, and was treated as missing.
+    /// A write to a tier that had failed was tried again.
+    StoreRetried,
+    /// A tier failed or was too slow to answer, and was treated as missing; [`Stats::tiers`] has the reasons.
     TierFailed,
+    /// A tier was not asked, or not given an entry, because it had been failing.
+    TierSkipped,
     /// An entry was truncated, foreign or of another version, and was treated as missing.
     Corrupt,
     /// What may be stored for a target was made void: by an unsafe request, or by the origin's word on it.
@@ -51,21 +68,27 @@ pub enum Event {
 
 impl Event {
     /// All of them, outcomes of requests first.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 24] = [
         Self::HitHot,
         Self::HitL1,
         Self::HitL2,
         Self::Stale,
         Self::StaleIfError,
         Self::Validated,
+        Self::Collapsed,
         Self::Miss,
         Self::Bypass,
         Self::Error,
         Self::Revalidated,
         Self::RevalidationFailed,
+        Self::RevalidationYielded,
+        Self::RefreshedEarly,
+        Self::TimedOut,
         Self::Stored,
         Self::StoreFailed,
+        Self::StoreRetried,
         Self::TierFailed,
+        Self::TierSkipped,
         Self::Corrupt,
         Self::Invalidated,
         Self::Verified,
@@ -92,14 +115,20 @@ impl Event {
             Self::Stale => "stale",
             Self::StaleIfError => "stale_if_error",
             Self::Validated => "validated",
+            Self::Collapsed => "collapsed",
             Self::Miss => "miss",
             Self::Bypass => "bypass",
             Self::Error => "error",
             Self::Revalidated => "revalidated",
             Self::RevalidationFailed => "revalidation_failed",
+            Self::RevalidationYielded => "revalidation_yielded",
+            Self::RefreshedEarly => "refreshed_early",
+            Self::TimedOut => "timed_out",
             Self::Stored => "stored",
             Self::StoreFailed => "store_failed",
+            Self::StoreRetried => "store_retried",
             Self::TierFailed => "tier_failed",
+            Self::TierSkipped => "tier_skipped",
             Self::Corrupt => "corrupt",
             Self::Invalidated => "invalidated",
             Self::Verified => "verified",
@@ -107,7 +136,9 @@ impl Event {
         }
     }
 
-    const fn is_outcome(self) -> bool {
+    /// Whether it is how a request ends; the others happen behind responses.
+    #[must_use]
+    pub const fn is_outcome(self) -> bool {
         (self as usize) <= (Self::Error as usize)
     }
 }
@@ -116,16 +147,20 @@ impl Event {
 pub trait Recorder: Send + Sync {
     /// `event` happened on `route`.
     fn record(&self, route: RouteId, event: Event);
+
+    /// `trouble` kept an `operation` of the tier at `level` from being done. Default: nothing.
+    fn trouble(&self, _level: Level, _operation: Operation, _trouble: Trouble) {}
 }
 
 const EVENTS: usize = Event::ALL.len();
 
-/// Counts per route and event.
+/// Counts per route and event, and per tier and trouble.
 #[derive(Debug)]
 pub struct Counters {
     names: Vec<Box<str>>,
     counts: Vec<[AtomicU64; EVENTS]>,
     requests: AtomicU64,
+    tiers: TierCounts,
 }
 
 impl Counters {
@@ -133,7 +168,7 @@ impl Counters {
     pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let names: Vec<Box<str>> = names.map(Into::into).collect();
         let counts = names.iter().map(|_| Default::default()).collect();
-        Self { names, counts, requests: AtomicU64::new(0) }
+        Self { names, counts, requests: AtomicU64::new(0), tiers: TierCounts::default() }
     }
 
     /// Goes on from `old`: routes by their names, all that are no more under `(former)`.
@@ -150,6 +185,7 @@ impl Counters {
             }
         }
         self.requests.fetch_add(old.requests(), Ordering::Relaxed);
+        self.tiers.carry(&old.tiers);
     }
 
     /// Requests counted so far.
@@ -165,7 +201,7 @@ impl Counters {
             route: route.to_string(),
             counts: std::array::from_fn(|i| counts.get(i).map_or(0, |c| c.load(Ordering::Relaxed))),
         });
-        Stats { routes: routes.collect() }
+        Stats { routes: routes.collect(), tiers: self.tiers.snapshot() }
     }
 }
 
@@ -177,6 +213,10 @@ impl Recorder for Counters {
         if event.is_outcome() {
             self.requests.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    fn trouble(&self, level: Level, operation: Operation, trouble: Trouble) {
+        self.tiers.count(level, operation, trouble);
     }
 }
 
@@ -202,6 +242,8 @@ pub struct Stats {
     /// The routes in order of the table, the fallback last; behind it, where a table was replaced, what was counted for routes
     /// that are no more (`(former)`).
     pub routes: Vec<RouteStats>,
+    /// What went wrong with the tiers, for each that had any trouble.
+    pub tiers: Vec<TierStats>,
 }
 
 impl Stats {
@@ -268,7 +310,9 @@ impl Stats {
             }
             out.push('}');
         }
-        out.push_str(if separator == '{' { "{}}" } else { "}}" });
+        out.push_str(if separator == '{' { "{}" } else { "}" });
+        tiers::push_log(&mut out, &self.tiers);
+        out.push('}');
         out
     }
 }
@@ -308,10 +352,11 @@ mod json {
 
     impl Serialize for Stats {
         fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-            let mut map = serializer.serialize_map(Some(3))?;
+            let mut map = serializer.serialize_map(Some(4))?;
             map.serialize_entry("requests", &self.requests())?;
             map.serialize_entry("hit_permille", &self.hit_permille())?;
             map.serialize_entry("routes", &self.routes)?;
+            map.serialize_entry("tiers", &self.tiers)?;
             map.end()
         }
     }
@@ -341,7 +386,7 @@ mod tests {
     fn books_balance() {
         let stats = counters().snapshot();
         assert_eq!((stats.requests(), stats.hits(), stats.hit_permille()), (4, 2, Some(666)));
-        assert_eq!(Stats { routes: Vec::new() }.hit_permille(), None);
+        assert_eq!(Stats { routes: Vec::new(), tiers: Vec::new() }.hit_permille(), None);
     }
 
     #[test]

@@ -32,6 +32,12 @@ pub enum TierError {
     /// The store failed.
     #[error("{0}")]
     Failed(String),
+    /// The store wants less of this for a while (429); later it may do it.
+    #[error("the store wants fewer requests: {0}")]
+    Throttled(String),
+    /// What the account may ask of the store is used up.
+    #[error("the store's quota is used up: {0}")]
+    Exhausted(String),
     /// The stored bytes are not an entry of this crate, or of another version, or cut short.
     #[error("the entry cannot be read: {0}")]
     Corrupt(String),
@@ -51,6 +57,11 @@ pub trait Tier: Send + Sync {
     /// How long the engine waits for [`get`](Self::get). Default: no limit, for tiers that cannot hang.
     fn timeout(&self) -> Option<Duration> {
         None
+    }
+
+    /// How long the engine waits for [`delete`](Self::delete), and for [`put`](Self::put) of a body that it has whole. Default: 10 s.
+    fn write_timeout(&self) -> Option<Duration> {
+        Some(Duration::from_secs(10))
     }
 
     /// Whether the engine may ask without a timer while the tier answers in good time: where the look-up costs little more

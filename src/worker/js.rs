@@ -38,6 +38,18 @@ pub(super) fn mark_in_hand(request: &web_sys::Request) -> bool {
     })
 }
 
+/// Whether a promise that another request resolves is continued in the request that waits for it: the compatibility flag
+/// `handle_cross_request_promise_resolution`, on by default since 2024-10-14.
+pub(super) fn signals_cross_requests() -> bool {
+    thread_local! {
+        static FLAG: bool = {
+            let runtime = get(&js_sys::global(), "Cloudflare");
+            get(&get(&runtime, "compatibilityFlags"), "handle_cross_request_promise_resolution").is_truthy()
+        };
+    }
+    FLAG.with(|flag| *flag)
+}
+
 // What they do is said in glue.js.
 #[allow(clippy::too_many_arguments, reason = "each is one more thing that need not be asked for")]
 #[wasm_bindgen(module = "/src/worker/glue.js")]

@@ -1,11 +1,14 @@
+use super::js;
 use crate::body::Body;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Signal};
 use crate::semantics::freshness::Timestamp;
 use futures::future::BoxFuture;
+use js_sys::Promise;
+use js_sys::futures::JsFuture;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
-use worker::send::SendFuture;
+use worker::send::{SendFuture, SendWrapper};
 
 /// The Workers runtime: `Date.now()`, `setTimeout` and the request's `waitUntil`.
 #[derive(Debug)]
@@ -51,6 +54,30 @@ impl Runtime for WorkerRuntime {
 
     fn log(&self, line: &str) {
         worker::console_log!("{line}");
+    }
+
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "below 2^32 and positive")]
+    fn random(&self) -> u32 {
+        (js_sys::Math::random() * 4_294_967_296.0) as u32
+    }
+
+    fn signal(&self) -> Option<Signal> {
+        if !js::signals_cross_requests() {
+            return None;
+        }
+        // A promise of this request's own, whose resolver others may call: a waker of Rust's would wake it in their context.
+        let mut resolver = None;
+        let promise = Promise::new(&mut |resolve, _| resolver = Some(SendWrapper(resolve)));
+        let raise = move || {
+            let Some(SendWrapper(resolve)) = resolver else { return };
+            let _ = resolve.call0(&JsValue::UNDEFINED);
+        };
+        let raised = SendFuture::new(async move { drop(JsFuture::from(promise).await) });
+        Some(Signal { raise: Box::new(raise), raised: Box::pin(raised) })
+    }
+
+    fn forgets_requests(&self) -> bool {
+        true
     }
 
     fn append(&self, first: Body, next: Body) -> Option<Body> {

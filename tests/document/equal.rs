@@ -28,6 +28,11 @@ fn each_field() {
     for (field, expected) in [
         (r#""stale_while_revalidate": "1m""#, ttl().stale_while_revalidate(secs(60))),
         (r#""stale_if_error": "1h""#, ttl().stale_if_error(secs(3600))),
+        (r#""soft_timeout": "300ms""#, ttl().soft_timeout(Duration::from_millis(300))),
+        (r#""hard_timeout": "10s""#, ttl().hard_timeout(secs(10))),
+        (r#""collapse_wait": 0"#, ttl().collapse_wait(Duration::ZERO)),
+        (r#""refresh_early": "5s""#, ttl().refresh_early(secs(5))),
+        (r#""jitter": 10"#, ttl().jitter(10)),
         (r#""default_ttl": 5"#, ttl().default_ttl(secs(5))),
         (r#""keep": "7d""#, ttl().keep(secs(7 * 86_400))),
         (r#""heuristic_ttl": "200ms""#, ttl().heuristic_ttl(Duration::from_millis(200))),
@@ -78,6 +83,10 @@ type Timing = fn(Policy, Duration) -> Policy;
 const TIMES: &[(&str, Timing)] = &[
     ("stale_while_revalidate", Policy::stale_while_revalidate),
     ("stale_if_error", Policy::stale_if_error),
+    ("soft_timeout", Policy::soft_timeout),
+    ("hard_timeout", Policy::hard_timeout),
+    ("collapse_wait", Policy::collapse_wait),
+    ("refresh_early", Policy::refresh_early),
     ("default_ttl", Policy::default_ttl),
     ("keep", Policy::keep),
     ("heuristic_ttl", Policy::heuristic_ttl),

@@ -197,6 +197,36 @@ pub(super) const POLICY: &[Field<Policy>] = &[
         "what the response says, else none",
     ),
     field(
+        "soft_timeout",
+        Kind::Time(Policy::soft_timeout),
+        "How long the handler may take before a stale answer goes out in its place, where stale_if_error allows one.",
+        "none, the handler is waited for",
+    ),
+    field(
+        "hard_timeout",
+        Kind::Time(Policy::hard_timeout),
+        "How long the handler may take at most; after it a stale answer goes out where stale_if_error allows one, else a 504.",
+        "none, the handler is waited for",
+    ),
+    field(
+        "collapse_wait",
+        Kind::Time(Policy::collapse_wait),
+        "How long requests that find nothing stored wait for the answer that another one of the same isolate is fetching; 0 turns it off.",
+        "5s",
+    ),
+    field(
+        "refresh_early",
+        Kind::Time(Policy::refresh_early),
+        "The last part of a lifetime, in which answers that are asked for often are refreshed before they expire.",
+        "off",
+    ),
+    field(
+        "jitter",
+        Kind::Count(0, 50, |policy, percent| policy.jitter(u8::try_from(percent).unwrap_or(u8::MAX))),
+        "Shortens each stored lifetime at random by up to so many percent.",
+        "0",
+    ),
+    field(
         "default_ttl",
         Kind::Time(Policy::default_ttl),
         "The lifetime where the response gives none itself; of use with from_headers and rfc9111.",
