@@ -23,12 +23,43 @@
 //! assert_eq!(runtime.log_lines(), ["a minute has passed"]);
 //! ```
 
+mod bill;
+mod builder;
+mod core;
+mod edge;
+mod faults;
 mod faulty;
+mod flow;
+mod history;
+mod host;
+mod isolate;
+mod kv;
+mod load;
+mod origin;
+mod page;
+mod print;
 mod random;
+mod request;
 mod runtime;
+mod site;
 mod stream;
+mod unreliable;
+mod world;
 
+pub use bill::Bill;
+pub use builder::WorldBuilder;
+pub use edge::EdgeModel;
+pub use faults::{DeleteFault, Faults, TierFaults};
 pub use faulty::{FaultyTier, GetFault, PutFault};
+pub use history::{Answer, Call, CallEnd, Exchange, History, IsolateBooks, Outcome, TierTally};
+pub use host::Hosting;
+pub use kv::KvModel;
+pub use load::{Load, Mix, Visit};
+pub use origin::{OriginScript, Weather};
+pub use page::Page;
 pub use random::Random;
+pub use request::Request;
 pub use runtime::SimRuntime;
+pub use site::Unreachable;
 pub use stream::StreamTier;
+pub use world::World;
