@@ -15,6 +15,8 @@ mod endings;
 mod freshness;
 #[path = "simulation/invalidation.rs"]
 mod invalidation;
+#[path = "simulation/known.rs"]
+mod known;
 #[path = "simulation/newest.rs"]
 mod newest;
 #[path = "simulation/outages.rs"]

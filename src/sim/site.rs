@@ -112,7 +112,7 @@ impl Site {
             }
         }
         let torn = weather == Weather::Torn;
-        if page.streamed || torn {
+        if (page.streamed || torn) && &*seen.method != "HEAD" {
             return Ok(noted.stream(version, page.status, content, fields, torn));
         }
         if &*seen.method == "HEAD" {

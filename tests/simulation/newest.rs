@@ -37,7 +37,7 @@ pub fn find(history: &History) -> Vec<String> {
         .collect();
     for (first, one, answer, newer) in &seen {
         let status = answer.field("cache-status");
-        if !(status.contains("hit") || status.contains("stored")) || answer.body.is_none() {
+        if !(status.contains("hit") || status.contains("; stored")) || answer.body.is_none() {
             continue;
         }
         for (second, other, _, older) in seen.iter().filter(|(n, ..)| n > first) {

@@ -21,7 +21,8 @@ pub struct Rule {
     /// It sees who asks and answers by it.
     pub personal: bool,
     pub varies: bool,
-    pub large: bool,
+    /// Its length is not known beforehand.
+    pub streamed: bool,
     /// Its lifetime is the handler's word and is counted from the question; the owner's is counted from the answer.
     pub by_fields: bool,
     pub soft_timeout: Option<Duration>,
@@ -36,7 +37,7 @@ const PLAIN: Rule = Rule {
     anonymous: false,
     personal: false,
     varies: false,
-    large: false,
+    streamed: false,
     by_fields: false,
     soft_timeout: None,
     hard_timeout: None,
@@ -57,8 +58,8 @@ pub const RULES: [Rule; 11] = [
     Rule { prefix: "/vary/", while_revalidating: secs(10), varies: true, ..PLAIN },
     Rule { prefix: "/mine/", while_revalidating: secs(10), personal: true, ..PLAIN },
     Rule { prefix: "/auth/", personal: true, ..PLAIN },
-    Rule { prefix: "/anon/", while_revalidating: secs(5), anonymous: true, personal: true, ..PLAIN },
-    Rule { prefix: "/large/", lifetime: Some(secs(20)), while_revalidating: secs(20), large: true, ..PLAIN },
+    Rule { prefix: "/anon/", while_revalidating: secs(5), anonymous: true, personal: true, streamed: true, ..PLAIN },
+    Rule { prefix: "/large/", lifetime: Some(secs(20)), while_revalidating: secs(20), streamed: true, ..PLAIN },
     Rule { prefix: "/never/", lifetime: None, ..PLAIN },
     Rule {
         prefix: "/patient/",
