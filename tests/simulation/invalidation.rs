@@ -8,12 +8,17 @@
 //! centre may have written the old answer to KV, which shows it here when the minute is over.
 
 use crate::scenario::Scenario;
-use crate::table::is_safe;
-use layercake::sim::{Call, CallEnd, History};
+use crate::table::{is_safe, rule};
+use layercake::sim::{Call, CallEnd, Exchange, History};
 use std::time::Duration;
 
 /// How long an isolate remembers.
 const MEMORY: Duration = Duration::from_secs(60);
+
+/// What of a request is keyed on: a change makes void what is stored for its own values.
+fn keyed(exchange: &Exchange) -> Option<String> {
+    rule(&exchange.request.path).keyed.and_then(|name| exchange.request.text(name))
+}
 
 /// What is promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +45,8 @@ pub fn find(history: &History, promise: Promise) -> Vec<String> {
                 && exchange.at > told.at
                 && (promise.alone || exchange.at < changed + MEMORY)
                 && is_safe(exchange)
-                && exchange.request.target() == by.request.target();
+                && exchange.request.target() == by.request.target()
+                && keyed(exchange) == keyed(by);
             if !concerned {
                 continue;
             }

@@ -24,7 +24,9 @@ const TARGETS: [&str; 11] = [
 
 /// The page of this path, as it was at first.
 fn settled(path: &str) -> Page {
-    let page = page(path).changes_every(secs(1_000_000));
+    // Where the handler does not see who asks, it cannot answer by it.
+    let page = if rule(path).anonymous { Page::new().streamed() } else { page(path) };
+    let page = page.changes_every(secs(1_000_000));
     match path.rsplit_once('/').and_then(|(_, name)| name.parse().ok()) {
         Some(status @ 400..) => page.status(status),
         _ => page,

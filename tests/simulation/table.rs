@@ -21,6 +21,8 @@ pub struct Rule {
     /// It sees who asks and answers by it.
     pub personal: bool,
     pub varies: bool,
+    /// A request field that is keyed on.
+    pub keyed: Option<&'static str>,
     /// Its length is not known beforehand.
     pub streamed: bool,
     /// Its lifetime is the handler's word and is counted from the question; the owner's is counted from the answer.
@@ -37,6 +39,7 @@ const PLAIN: Rule = Rule {
     anonymous: false,
     personal: false,
     varies: false,
+    keyed: None,
     streamed: false,
     by_fields: false,
     soft_timeout: None,
@@ -56,7 +59,7 @@ pub const RULES: [Rule; 11] = [
     },
     Rule { prefix: "/error/", lifetime: Some(secs(6)), on_error: secs(120), ..PLAIN },
     Rule { prefix: "/vary/", while_revalidating: secs(10), varies: true, ..PLAIN },
-    Rule { prefix: "/mine/", while_revalidating: secs(10), personal: true, ..PLAIN },
+    Rule { prefix: "/mine/", while_revalidating: secs(10), personal: true, keyed: Some("authorization"), ..PLAIN },
     Rule { prefix: "/auth/", personal: true, ..PLAIN },
     Rule { prefix: "/anon/", while_revalidating: secs(5), anonymous: true, personal: true, streamed: true, ..PLAIN },
     Rule { prefix: "/large/", lifetime: Some(secs(20)), while_revalidating: secs(20), streamed: true, ..PLAIN },
@@ -91,8 +94,8 @@ pub fn table() -> CacheConfig {
         if rule.anonymous {
             policy = policy.anonymous();
         }
-        if rule.prefix == "/mine/" {
-            policy = policy.key_headers(&["authorization"]);
+        if let Some(name) = rule.keyed {
+            policy = policy.key_headers(&[name]);
         }
         if let Some(limit) = rule.soft_timeout {
             policy = policy.soft_timeout(limit);
