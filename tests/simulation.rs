@@ -17,6 +17,8 @@ mod freshness;
 mod invalidation;
 #[path = "simulation/known.rs"]
 mod known;
+#[path = "simulation/model.rs"]
+mod model;
 #[path = "simulation/newest.rs"]
 mod newest;
 #[path = "simulation/outages.rs"]

@@ -114,9 +114,7 @@ impl Page {
     pub(super) fn body(&self, request: &Request, version: u64) -> Bytes {
         let (target, audience, selected) = (request.target(), self.audience(request), self.selected(request));
         let mut text = format!("{target} version {version} for [{audience}] by [{selected}]\n").into_bytes();
-        if text.len() < self.size {
-            text.resize(self.size, b'.');
-        }
+        text.extend(b".".repeat(self.size.saturating_sub(text.len())));
         text.into()
     }
 }

@@ -6,9 +6,7 @@ use crate::scenario::Scenario;
 use crate::table::{page, secs, table};
 use crate::{endings, produced};
 use layercake::policy::{Level, Tiers};
-use layercake::sim::{
-    EdgeModel, Faults, GetFault, KvModel, OriginScript, PutFault, Request, TierFaults, Weather, World,
-};
+use layercake::sim::{EdgeModel, Faults, GetFault, OriginScript, PutFault, Request, TierFaults, Weather, World};
 use std::time::Duration;
 
 #[test]
@@ -79,7 +77,6 @@ fn what_another_isolate_asked_for_before_a_change_is_not_served_after_it() {
         let mut world = World::builder(seed, table)
             .isolates(2)
             .edge(edge.clone())
-            .kv(KvModel::default())
             .origin(OriginScript::new(page).latency(millis(500), millis(500)))
             .build();
         world.request(millis(1000), 0, 1, Request::get("/stale/1"));

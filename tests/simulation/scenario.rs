@@ -74,7 +74,7 @@ impl Scenario {
             disconnect: if tame { 0 } else { one_of(&[0, 50]) },
             reset: if tame { 0 } else { one_of(&[0, 0, 5]) },
         };
-        let every = Duration::from_millis(one_of(&[300, 700, 1500]));
+        let every = Duration::from_millis(one_of(&[400, 1000, 2000]));
         let latency = (Duration::from_millis(one_of(&[0, 20])), Duration::from_millis(one_of(&[0, 200, 200, 3000])));
         let kv = KvModel {
             propagation: secs(one_of(&[0, 10, 60])),
