@@ -35,7 +35,7 @@
 //! | 4 | [`layer`](mod@crate::layer) | the Tower door |
 //! | 5 | [`worker`](mod@crate::worker) | the Cloudflare door, the Cache API and KV tiers |
 //! | 6 | `bin/layercake` | the command: `lint`, `schema`, `explain` |
-//! | – | `sim` | a virtual clock, a runtime driven by hand, tiers that fail on demand |
+//! | – | `sim` | a virtual clock, a runtime driven by hand, tiers that fail on demand; worlds of data centres, KV and an origin by script |
 //!
 //! # Features
 //!

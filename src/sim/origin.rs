@@ -27,7 +27,7 @@ pub enum Weather {
 /// use std::time::Duration;
 ///
 /// let secs = Duration::from_secs;
-/// let origin = OriginScript::new(|_path| Page::new().changes_every(secs(20)))
+/// let origin = OriginScript::new(move |_path| Page::new().changes_every(secs(20)))
 ///     .latency(secs(0), secs(1))
 ///     .from(secs(60), Weather::Status(503))
 ///     .from(secs(90), Weather::Up)

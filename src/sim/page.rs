@@ -106,8 +106,8 @@ impl Page {
 
     /// What of `request` its content depends on, beside the target and whom it is for.
     pub(super) fn selected(&self, request: &Request) -> String {
-        let value = |name: &Box<str>| format!("{name}={}", request.text(name).unwrap_or_default());
-        self.vary.iter().map(value).collect::<Vec<_>>().join("&")
+        let value = |name: &str| format!("{name}={}", request.text(name).unwrap_or_default());
+        self.vary.iter().map(|name| value(name)).collect::<Vec<_>>().join("&")
     }
 
     /// The content of a version: no two are the same.

@@ -1,7 +1,7 @@
 use crate::semantics::freshness::millis;
 use std::time::Duration;
 
-/// Random numbers that follow from a seed (SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+/// Random numbers that follow from a seed (`SplitMix64`: Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
 /// 2014). The same seed gives the same numbers on every machine.
 ///
 /// ```

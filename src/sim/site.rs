@@ -12,7 +12,6 @@ use crate::sim::{Call, CallEnd, OriginScript, Page, Request, Weather};
 use bytes::Bytes;
 use futures::future::pending;
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -185,7 +184,7 @@ pub(super) struct Way {
 impl Origin for Way {
     type Error = Unreachable;
 
-    fn fetch(self, ask: Ask) -> impl Future<Output = Result<Response, Unreachable>> + Send {
-        async move { self.site.answer(self.exchange, self.request, &ask).await }
+    async fn fetch(self, ask: Ask) -> Result<Response, Unreachable> {
+        self.site.answer(self.exchange, self.request, &ask).await
     }
 }

@@ -33,7 +33,7 @@ fn a_refresh_gives_back_its_own_lease_only() {
     // The first refresh takes 40 s and loses its lease after 30; the second one begins, the first ends, and when its
     // answer is stale a third one begins beside the second.
     let slow = Weather::Slow(secs(40));
-    let mut world = World::builder(1, || table_with_long_window())
+    let mut world = World::builder(1, table_with_long_window)
         .origin(OriginScript::new(page).from(secs(5), slow))
         .hosting(layercake::sim::Hosting::NATIVE)
         .build();

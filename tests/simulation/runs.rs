@@ -22,7 +22,7 @@ pub const CHECKS: [(&str, Check); 8] = [
 const REGRESSIONS: [u64; 0] = [];
 
 /// How many seeds are looked at.
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 1200;
 
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
