@@ -25,7 +25,7 @@ pub struct History {
     pub cut_off: u64,
     /// Tasks that went away with their isolate or client.
     pub vanished: u64,
-    /// Tasks that had not ended when nothing more could happen.
+    /// Tasks behind responses that had not ended when nothing more could happen.
     pub left: u64,
     /// How often one request tried to wake another directly, which on Workers leaves the other hanging.
     pub crossed: u64,

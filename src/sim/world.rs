@@ -224,7 +224,11 @@ impl World {
         self.isolates.close();
         let left = self.core.runtime.take_tasks(|_| true);
         let mut history = std::mem::take(&mut *self.core.history());
-        history.left = left.iter().filter(|(owner, _)| !owner.main).count() as u64;
+        let waits = |request: u64| {
+            let place = usize::try_from(request.saturating_sub(1)).unwrap_or(usize::MAX);
+            matches!(history.exchanges.get(place), Some(Exchange { outcome: Outcome::Pending { .. }, .. }))
+        };
+        history.left = left.iter().filter(|(owner, _)| !owner.main && !waits(owner.request)).count() as u64;
         history.crossed = self.core.runtime.crossed();
         history.ended = self.core.now();
         self.forgotten.extend(left.into_iter().map(|(_, task)| task));

@@ -17,7 +17,7 @@ pub struct Bounds {
     pub collapse_wait: Option<Duration>,
 }
 
-pub const PROMISED: Bounds = Bounds { lease: Duration::from_secs(30), overrun_frees: true, collapse_wait: None };
+pub const PROMISED: Bounds = Bounds { lease: Duration::from_secs(30), overrun_frees: false, collapse_wait: None };
 
 pub fn check(history: &History, _: &Scenario) -> Vec<String> {
     find(history, PROMISED)

@@ -6,7 +6,7 @@
 
 use crate::scenario::Scenario;
 use crate::table::{is_safe, rule};
-use layercake::sim::{Answer, Call, Exchange, History};
+use layercake::sim::{Answer, Call, CallEnd, Exchange, History};
 use std::time::Duration;
 
 pub fn check(history: &History, _: &Scenario) -> Vec<String> {
@@ -54,15 +54,25 @@ fn is_young_enough(
     Err(format!("it is {age:?} old, and the origin did not fail"))
 }
 
+/// How long a body may come.
+const BODY: Duration = Duration::from_secs(2);
+
+/// Whether an answer came whose body did not.
+const fn breaks_off(call: &Call) -> bool {
+    matches!(call.end, CallEnd::Answered { torn: true, .. })
+}
+
 /// Whether a call for the same target that the request may have waited for had failed, or was late, when the answer began.
 fn is_failing(history: &History, n: usize, exchange: &Exchange, answer: &Answer) -> bool {
     let same_isolate =
         |call: &Call| history.exchanges.get(call.exchange).is_some_and(|other| other.life == exchange.life);
     history.calls.iter().any(|call| {
         let concerned = call.exchange == n || same_isolate(call) && call.seen.target() == exchange.request.target();
-        let waited_for = call.at <= answer.at && call.ended().is_none_or(|ended| ended >= exchange.at);
+        // Where a body breaks off, that is later.
+        let until = if breaks_off(call) { BODY } else { Duration::ZERO };
+        let waited_for = call.at <= answer.at && call.ended().is_none_or(|ended| ended + until >= exchange.at);
         let ended = call.ended().is_some_and(|ended| ended <= answer.at);
         let late = rule(&exchange.request.path).soft_timeout.is_some_and(|limit| answer.at >= exchange.at + limit);
-        concerned && waited_for && if ended { call.failed() } else { late }
+        concerned && waited_for && if ended { call.failed() || breaks_off(call) } else { late }
     })
 }
