@@ -1,8 +1,8 @@
 //! The origin is not asked more often than the stated bounds allow.
 
 use crate::scenario::Scenario;
-use crate::table::slot;
-use layercake::sim::{Call, History};
+use crate::table::{is_safe, rule, slot};
+use layercake::sim::{Call, CallEnd, History};
 use std::time::Duration;
 
 /// What the engine promises.
@@ -10,14 +10,12 @@ use std::time::Duration;
 pub struct Bounds {
     /// One refresh at a time of each key in each isolate; another may begin when the first has ended or has had this long.
     pub lease: Duration,
-    /// A refresh that ends after its lease takes away the lease of the one that has begun since.
-    pub overrun_frees: bool,
     /// One call at a time for each key that nobody has stored, in each isolate, and one more for each such time that it takes longer,
     /// up to twice. `None`: no promise.
     pub collapse_wait: Option<Duration>,
 }
 
-pub const PROMISED: Bounds = Bounds { lease: Duration::from_secs(30), overrun_frees: false, collapse_wait: None };
+pub const PROMISED: Bounds = Bounds { lease: Duration::from_secs(30), collapse_wait: Some(Duration::from_secs(5)) };
 
 pub fn check(history: &History, _: &Scenario) -> Vec<String> {
     find(history, PROMISED)
@@ -43,15 +41,78 @@ pub fn find(history: &History, bounds: Bounds) -> Vec<String> {
         let lapses = behind(call) + bounds.lease;
         for (m, other) in refreshes.iter().filter(|(m, _)| m > n) {
             let overlap = call.ended().is_none_or(|ended| other.at < ended) && behind(other) < lapses;
-            let freed = bounds.overrun_frees
-                && refreshes.iter().any(|(_, third)| {
-                    let ended = third.ended().filter(|ended| *ended > third.at + bounds.lease);
-                    slot(third) == slot(call) && ended.is_some_and(|ended| call.at <= ended && ended <= other.at)
-                });
-            if life(call) == life(other) && slot(call) == slot(other) && overlap && !freed {
+            if life(call) == life(other) && slot(call) == slot(other) && overlap {
                 wrong.push(format!("calls {n} and {m} refresh the same at the same time"));
             }
         }
     }
+    if let Some(wait) = bounds.collapse_wait {
+        wrong.extend(not_collapsed(history, wait));
+    }
     wrong
+}
+
+/// How long the cache remembers that a key's answers are not for sharing.
+const APART: Duration = Duration::from_secs(30);
+
+/// How much later than the wait begins the call may begin: work behind responses may begin late.
+const LATE: Duration = Duration::from_millis(500);
+
+/// Calls that a visitor waited for, and that need not have been made: another one of the isolate was under way for the same, and
+/// had not been for as long as one waits. Variants are left out: who finds the first one, and who does not because it was
+/// evicted, look in different places. What turned out not to be for sharing is not waited for again for half a minute.
+fn not_collapsed(history: &History, wait: Duration) -> Vec<String> {
+    let life = |call: &Call| history.exchanges[call.exchange].life;
+    let same = |call: &Call, other: &Call| life(call) == life(other) && slot(call) == slot(other);
+    let asked: Vec<(usize, &Call)> = history
+        .calls
+        .iter()
+        .enumerate()
+        .filter(|(_, call)| is_shared(history, call) && !is_refresh(history, call))
+        // Who has waited twice as long asks for himself, and nobody waits for him.
+        .filter(|(_, call)| call.at < history.exchanges[call.exchange].at + 2 * wait)
+        .collect();
+    let mut wrong = Vec::new();
+    for (place, (m, second)) in asked.iter().enumerate() {
+        for (n, first) in asked[..place].iter().filter(|(_, first)| same(first, second)) {
+            let under_way = first.ended().is_none_or(|ended| second.at < ended);
+            if !under_way || second.at + LATE >= first.at + wait {
+                continue;
+            }
+            // A body that has yet to come ends the wait, too.
+            let spoilt = history.calls.iter().any(|other| {
+                let recent = other.at <= second.at && other.ended().is_none_or(|ended| ended + APART > second.at);
+                let changed = !matches!(&*other.seen.method, "GET" | "HEAD");
+                recent
+                    && life(other) == life(second)
+                    && other.seen.target() == second.seen.target()
+                    && (changed || is_for_one(history, other))
+            });
+            if !spoilt {
+                wrong.push(format!("call {m} was made while call {n} was under way for the same"));
+            }
+        }
+    }
+    wrong
+}
+
+/// Whether what the call brings may be shared with others that wait, as far as its request goes.
+fn is_shared(history: &History, call: &Call) -> bool {
+    let (request, rule) = (&history.exchanges[call.exchange].request, rule(&call.seen.path));
+    let own = |name| request.text(name).is_some() && rule.keyed != Some(name) && !rule.anonymous;
+    rule.lifetime.is_some()
+        && !rule.varies
+        && is_safe(&history.exchanges[call.exchange])
+        && !own("authorization")
+        && !own("cookie")
+        && request.text("cache-control").is_none()
+}
+
+/// Whether what the call brought was not for sharing, or did not come in time.
+fn is_for_one(history: &History, call: &Call) -> bool {
+    let good = matches!(call.end, CallEnd::Answered { status: 200 | 304, torn: false, .. });
+    let slow_body = rule(&call.seen.path).streamed;
+    let answer = history.exchanges[call.exchange].answer();
+    let not_stored = answer.is_some_and(|answer| answer.field("cache-status").contains("; detail="));
+    is_shared(history, call) && call.ended().is_some() && (!good || slow_body || not_stored)
 }

@@ -1,7 +1,6 @@
 //! Each promise can be broken, and its check sees it: tiers that lie past all that the engine checks, and histories that were
 //! tampered with.
 
-use crate::duplicates::{Bounds, PROMISED};
 use crate::invalidation::Promise;
 use crate::scenario::Scenario;
 use crate::table::secs;
@@ -220,7 +219,7 @@ fn a_second_refresh_is_found() {
     again.at += Duration::from_micros(1);
     history.calls[place].end = CallEnd::Pending;
     history.calls.push(again);
-    assert!(!duplicates::find(&history, Bounds { overrun_frees: false, ..PROMISED }).is_empty());
+    assert!(!duplicates::check(&history, &scenario).is_empty());
 }
 
 #[test]
