@@ -53,6 +53,36 @@ fn cases() -> Vec<(&'static str, Vec<CacheConfigBuilder>, Vec<CacheConfigBuilder
             vec![one("/a.b/:x", hour()), one("/a//b", Policy::bypass()), one("/a//b", Policy::rfc9111())],
         ),
         (
+            "soft-timeout-in-vain",
+            vec![
+                one("/a", hour().soft_timeout(secs(1))),
+                one("/a", hour().soft_timeout(secs(1)).stale_if_error(secs(0))),
+            ],
+            vec![
+                one("/a", hour().soft_timeout(secs(1)).stale_if_error(secs(60))),
+                one("/a", Policy::from_headers().soft_timeout(secs(1))),
+                one("/a", hour().hard_timeout(secs(1))),
+            ],
+        ),
+        (
+            "soft-behind-hard",
+            vec![one("/a", hour().stale_if_error(secs(60)).soft_timeout(secs(2)).hard_timeout(secs(2)))],
+            vec![one("/a", hour().stale_if_error(secs(60)).soft_timeout(secs(1)).hard_timeout(secs(2)))],
+        ),
+        (
+            "early-always",
+            vec![one("/a", hour().refresh_early(secs(1800)))],
+            vec![
+                one("/a", hour().refresh_early(secs(300))),
+                one("/a", Policy::from_headers().refresh_early(secs(300))),
+            ],
+        ),
+        (
+            "patient-followers",
+            vec![one("/a", hour().collapse_wait(secs(16)))],
+            vec![one("/a", hour()), one("/a", hour().collapse_wait(secs(0)))],
+        ),
+        (
             "hidden-fallback",
             vec![one("/*rest", hour()).fallback(Policy::bypass())],
             vec![
