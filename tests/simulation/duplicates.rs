@@ -2,6 +2,7 @@
 
 use crate::scenario::Scenario;
 use crate::table::{is_safe, rule, slot};
+use layercake::policy::Level;
 use layercake::sim::{Call, CallEnd, History};
 use std::time::Duration;
 
@@ -10,15 +11,23 @@ use std::time::Duration;
 pub struct Bounds {
     /// One refresh at a time of each key in each isolate; another may begin when the first has ended or has had this long.
     pub lease: Duration,
+    /// In a data centre whose L1 is healthy one refresh at a time of each entry, but for those that begin within this time, before
+    /// the marker of the first is there to be seen. `None`: no promise.
+    pub marker: Option<Duration>,
     /// One call at a time for each key that nobody has stored, in each isolate, and one more for each such time that it takes longer,
     /// up to twice. `None`: no promise.
     pub collapse_wait: Option<Duration>,
 }
 
-pub const PROMISED: Bounds = Bounds { lease: Duration::from_secs(30), collapse_wait: Some(Duration::from_secs(5)) };
+pub const PROMISED: Bounds = Bounds {
+    marker: Some(Duration::from_millis(50)),
+    lease: Duration::from_secs(30),
+    collapse_wait: Some(Duration::from_secs(5)),
+};
 
-pub fn check(history: &History, _: &Scenario) -> Vec<String> {
-    find(history, PROMISED)
+pub fn check(history: &History, scenario: &Scenario) -> Vec<String> {
+    let marked = scenario.is_healthy() && scenario.tiers.contains(Level::L1);
+    find(history, Bounds { marker: PROMISED.marker.filter(|_| marked), ..PROMISED })
 }
 
 /// Whether the call was made behind the answer to its request.
@@ -34,6 +43,8 @@ pub fn find(history: &History, bounds: Bounds) -> Vec<String> {
     let mut wrong = Vec::new();
     let refreshes: Vec<(usize, &Call)> =
         history.calls.iter().enumerate().filter(|(_, call)| is_refresh(history, call)).collect();
+    let place = |call: &Call| history.exchanges.get(call.exchange).map(|exchange| exchange.data_centre);
+    let entry = |call: &Call| history.exchanges.get(call.exchange)?.answer()?.call();
     // A lease begins with the answer: further tiers are asked first.
     let behind = |call: &Call| history.exchanges[call.exchange].answer().map_or(call.at, |answer| answer.at);
     let life = |call: &Call| history.exchanges.get(call.exchange).map(|exchange| exchange.life);
@@ -43,6 +54,11 @@ pub fn find(history: &History, bounds: Bounds) -> Vec<String> {
             let overlap = call.ended().is_none_or(|ended| other.at < ended) && behind(other) < lapses;
             if life(call) == life(other) && slot(call) == slot(other) && overlap {
                 wrong.push(format!("calls {n} and {m} refresh the same at the same time"));
+            }
+            let elsewhere = life(call) != life(other) && place(call) == place(other) && entry(call) == entry(other);
+            let seen = bounds.marker.is_some_and(|race| behind(other) > behind(call) + race);
+            if elsewhere && overlap && seen {
+                wrong.push(format!("calls {n} and {m} refresh the same in one data centre"));
             }
         }
     }
