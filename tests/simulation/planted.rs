@@ -223,6 +223,40 @@ fn a_second_refresh_is_found() {
 }
 
 #[test]
+fn a_refresh_in_another_isolate_of_the_data_centre_is_found() {
+    let scenario = quiet(1);
+    let mut history = scenario.run();
+    let place = history.calls.iter().position(|call| duplicates::is_refresh(&history, call)).expect("a refresh");
+    let mut call = history.calls[place].clone();
+    let mut exchange = history.exchanges[call.exchange].clone();
+    exchange.life += 1;
+    if let Outcome::Answered(answer) = &mut exchange.outcome {
+        answer.at += Duration::from_secs(1);
+    }
+    (call.exchange, call.at) = (history.exchanges.len(), call.at + Duration::from_secs(1));
+    history.calls[place].end = CallEnd::Pending;
+    history.exchanges.push(exchange);
+    history.calls.push(call);
+    let wrong = duplicates::check(&history, &scenario);
+    assert!(wrong.iter().any(|what| what.contains("in one data centre")), "{wrong:?}");
+}
+
+#[test]
+fn calls_that_were_not_collapsed_are_found() {
+    let impatient = || {
+        let policy = layercake::Policy::ttl(secs(10)).collapse_wait(Duration::ZERO);
+        let builder = layercake::CacheConfig::new("sim", layercake::SchemaVersion(1));
+        builder.cache_status(layercake::StatusForm::Full).fallback(policy).build().expect("the table is right")
+    };
+    let mut world = layercake::sim::World::builder(1, impatient).build();
+    for _ in 0..3 {
+        world.request(secs(0), 0, 0, layercake::sim::Request::get("/short/1"));
+    }
+    let history = world.run();
+    assert!(!duplicates::check(&history, &quiet(1)).is_empty(), "{history}");
+}
+
+#[test]
 fn a_request_that_waits_for_nothing_is_found() {
     let scenario = quiet(1);
     let mut history = scenario.run();
