@@ -91,6 +91,11 @@ pub fn table() -> CacheConfig {
             "/said/" | "/never/" => Policy::from_headers(),
             _ => Policy::ttl(lifetime).stale_while_revalidate(rule.while_revalidating).stale_if_error(rule.on_error),
         };
+        match rule.prefix {
+            "/short/" => policy = policy.jitter(20),
+            "/said/" | "/anon/" => policy = policy.refresh_early(secs(4)),
+            _ => {}
+        }
         if rule.anonymous {
             policy = policy.anonymous();
         }
