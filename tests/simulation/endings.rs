@@ -9,6 +9,9 @@ use std::time::Duration;
 /// body that does not come (2 s), tiers that are told to forget (2 s), and waiting for others (twice 5 s).
 const LONGEST: Duration = Duration::from_secs(2 * 4 + 2 + 2 + 10);
 
+/// What looking into the tiers takes at most.
+const LOOK_UPS: Duration = Duration::from_secs(2 * 4 + 2);
+
 pub fn check(history: &History, _: &Scenario) -> Vec<String> {
     let mut wrong = Vec::new();
     for (n, exchange) in history.exchanges.iter().enumerate() {
@@ -45,6 +48,12 @@ fn has_ended(history: &History, n: usize, exchange: &Exchange) -> Result<(), Str
     let taken = |call: &Call| call.ended().unwrap_or(at).min(at).saturating_sub(call.at);
     let origin: Duration = own().map(taken).sum();
     let waited = at.saturating_sub(exchange.at);
+    let past = exchange.request.text("cookie").is_some() || !is_safe(exchange);
+    if let Some(limit) = rule(&exchange.request.path).hard_timeout.filter(|_| !past)
+        && waited > limit + LOOK_UPS
+    {
+        return Err(format!("{waited:?}, and nobody is to wait for the origin longer than {limit:?}"));
+    }
     if waited > origin + LONGEST {
         return Err(format!("{waited:?} for an answer that took the origin {origin:?}"));
     }
