@@ -1,7 +1,8 @@
 //! The engine's promises in thousands of random histories: many isolates and data centres, tiers and origins that fail,
 //! clients that leave. What each promise is, and why it is not stronger, stands above its check.
 //!
-//! `SEEDS=20000 cargo test --features sim --test simulation` looks at more of them, `SEED=123` at one, which it prints.
+//! `SEEDS=20000 cargo test --features sim --test simulation` looks at more of them, with `FROM=1000` at others, `SEED=123`
+//! at one, which it prints.
 
 #[path = "simulation/books.rs"]
 mod books;

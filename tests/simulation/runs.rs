@@ -52,7 +52,8 @@ fn random_histories_keep_every_promise() {
         }
         return;
     }
-    let seeds: Vec<u64> = (0..from_environment("SEEDS").unwrap_or(SEEDS)).chain(REGRESSIONS).collect();
+    let from = from_environment("FROM").unwrap_or(0);
+    let seeds: Vec<u64> = (from..from + from_environment("SEEDS").unwrap_or(SEEDS)).chain(REGRESSIONS).collect();
     let next = AtomicU64::new(0);
     let take = || seeds.get(usize::try_from(next.fetch_add(1, Ordering::Relaxed)).ok()?).copied();
     let work = || std::iter::from_fn(take).filter_map(|seed| examine(seed, false)).take(20).collect::<Vec<_>>();
