@@ -51,6 +51,10 @@ fn is_young_enough(
     if is_failing(history, n, exchange, answer) {
         return Ok(());
     }
+    let past = |limit| answer.at >= exchange.at + limit;
+    if LIMITS_COUNT_LOOK_UPS && rule.soft_timeout.is_some_and(past) {
+        return Ok(());
+    }
     if CHANGES_LOOK_LIKE_FAILURES && leader_was_overtaken(history, exchange, answer) {
         return Ok(());
     }
@@ -64,6 +68,10 @@ const BODY: Duration = Duration::from_secs(2);
 const fn breaks_off(call: &Call) -> bool {
     matches!(call.end, CallEnd::Answered { torn: true, .. })
 }
+
+/// Whether the limits on the handler count what the tiers take: see
+/// `known::slow_tiers_do_not_use_up_the_handlers_time`.
+const LIMITS_COUNT_LOOK_UPS: bool = true;
 
 /// Whether who waits for a call takes it for failed when an unsafe request overtook it: see
 /// `known::a_change_is_no_failure`.
