@@ -295,7 +295,12 @@ impl Store {
         if first.level() == Level::L1 {
             self.cache.config.0.living.note_l1(committed.is_none());
         }
-        let Some(committed) = committed else {
+        // Another may have been put there meanwhile: its body is not for this head.
+        let of = |entry: &StoredResponse| {
+            let head = &entry.head;
+            (head.key_check, head.received, head.freshness.born, head.family.id, entry.validators())
+        };
+        let Some(committed) = committed.filter(|committed| of(committed) == of(&fields)) else {
             return self.lost(first.level().as_str(), &"the entry just stored is not there");
         };
         let body = match tier.takes(committed.body.len().or(fields.head.length)) {

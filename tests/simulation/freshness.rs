@@ -51,13 +51,6 @@ fn is_young_enough(
     if is_failing(history, n, exchange, answer) {
         return Ok(());
     }
-    let past = |limit| answer.at >= exchange.at + limit;
-    if LIMITS_COUNT_LOOK_UPS && rule.soft_timeout.is_some_and(past) {
-        return Ok(());
-    }
-    if CHANGES_LOOK_LIKE_FAILURES && leader_was_overtaken(history, exchange, answer) {
-        return Ok(());
-    }
     Err(format!("it is {age:?} old, and the origin did not fail"))
 }
 
@@ -67,23 +60,6 @@ const BODY: Duration = Duration::from_secs(2);
 /// Whether an answer came whose body did not.
 const fn breaks_off(call: &Call) -> bool {
     matches!(call.end, CallEnd::Answered { torn: true, .. })
-}
-
-/// Whether the limits on the handler count what the tiers take: see
-/// `known::slow_tiers_do_not_use_up_the_handlers_time`.
-const LIMITS_COUNT_LOOK_UPS: bool = true;
-
-/// Whether who waits for a call takes it for failed when an unsafe request overtook it: see
-/// `known::a_change_is_no_failure`.
-const CHANGES_LOOK_LIKE_FAILURES: bool = true;
-
-/// Whether the call that was waited for was overtaken by an unsafe request.
-fn leader_was_overtaken(history: &History, exchange: &Exchange, answer: &Answer) -> bool {
-    history.answers().any(|(other, theirs)| {
-        (other.life, other.request.target()) == (exchange.life, exchange.request.target())
-            && theirs.field("cache-status").contains("detail=invalidated")
-            && (exchange.at..=answer.at).contains(&theirs.at)
-    })
 }
 
 /// Whether a call for the same target that the request may have waited for had failed, or was late, when the answer began.
