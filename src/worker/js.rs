@@ -79,6 +79,9 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = matchIn)]
     pub(super) fn match_in(cache: &str, url: &str) -> Result<Promise, JsValue>;
 
+    #[wasm_bindgen(js_name = endOverdue)]
+    pub(super) fn end_overdue(limit: f64);
+
     #[wasm_bindgen(catch, js_name = putIn)]
     pub(super) fn put_in(
         cache: &str,

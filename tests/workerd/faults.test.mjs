@@ -152,6 +152,17 @@ test("the Cache API hangs: the application answers all the same, in time", async
   assert.ok(Date.now() - started < 3_000, `${Date.now() - started} ms`);
 });
 
+test("the Cache API hangs after it has earned trust: the next request frees the one that hangs", async () => {
+  const [path, n] = fresh();
+  for (let i = 0; i < 20; i++) await worker.get(path);
+  await worker.fault("cache", { hang: true });
+  const first = worker.get(path);
+  await sleep(1_200);
+  const second = worker.get(path);
+  assertWhole(await second, n);
+  assertWhole(await first, n);
+});
+
 for (const [name, how] of Object.entries({
   "comes back shorter": { truncate: 1_000 },
   "breaks off": { cut: 1_000 },
