@@ -1,7 +1,6 @@
 //! The origin's answer goes out; what may be stored is stored behind it.
 
 use super::flight::Landing;
-use super::lookup::SMALL_BODY;
 use super::plan::{Plan, Question};
 use super::store::{belongs_in_l2, outlasts};
 use super::variants::Slot;
@@ -115,16 +114,11 @@ impl Cache {
         Answer { response, status, event, now: self.runtime.now() }
     }
 
-    /// Shares an entry with those who wait for it, if its body is a buffer. Otherwise they wait a while for the body, unless it is
-    /// known to be large.
+    /// Shares an entry with those who wait for it, if its body is a buffer. Otherwise they wait a while for the body.
     fn share_at_once(&self, landing: Landing, entry: &StoredResponse) -> Option<Landing> {
         let now = self.runtime.now();
         if let Some(copy) = entry.try_clone() {
             landing.share(copy, now);
-            return None;
-        }
-        if entry.body.len().or(entry.head.length).is_some_and(|length| length > SMALL_BODY) {
-            landing.apart(now);
             return None;
         }
         landing.expect_body(now);

@@ -1,10 +1,9 @@
 //! Taking a seat in the call of the origin that is under way for the same thing, and waiting for it to land.
 
 use super::flight::{Boarding, Flight, Landing, Look, Seat};
-use super::lookup::Hit;
+use super::lookup::{Found, Hit};
 use super::plan::{Plan, Question};
 use super::{Answer, Cache};
-use crate::entry::StoredResponse;
 use crate::policy::Level;
 use crate::runtime::Signal;
 use crate::semantics::freshness::Timestamp;
@@ -80,7 +79,14 @@ impl Cache {
                         question.turn_to_variant(plan, Arc::clone(&entry.head));
                         continue;
                     }
-                    return self.share(plan, question, reason, entry);
+                    let hit = Hit { entry, place: 0, level: Level::Hot };
+                    return self.share(plan, question, reason, hit);
+                }
+                Some(Look::Stored) => {
+                    return match self.lookup(plan, question).await {
+                        Found::Fresh(hit) | Found::Refresh(hit) => self.share(plan, question, reason, hit),
+                        _ => Joined::Alone,
+                    };
                 }
                 Some(Look::Overdue(landing)) => return Joined::Leader(landing),
                 Some(Look::Failed) => return self.stand_in(plan, question, stored).unwrap_or(Joined::Alone),
@@ -145,7 +151,8 @@ impl Cache {
     }
 
     /// Answers with the entry that another request was fetching, by the rules that hold for what is stored.
-    fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, entry: StoredResponse) -> Joined {
+    fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, hit: Hit) -> Joined {
+        let entry = &hit.entry;
         let reuse = reuse(&entry.head.freshness, None, self.runtime.now());
         if !question.selects(plan, &entry.head)
             || !matches!(reuse, Reuse::Fresh | Reuse::StaleWhileRevalidate)
@@ -153,7 +160,6 @@ impl Cache {
         {
             return Joined::Alone;
         }
-        let hit = Hit { entry, place: 0, level: Level::Hot };
         let answer = self.serve(plan, question, hit, "collapsed", Event::Collapsed);
         // RFC 9211 section 2.6
         let status = CacheStatus { collapsed: true, ttl: answer.status.ttl, ..CacheStatus::forwarded(reason) };
