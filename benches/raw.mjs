@@ -46,6 +46,7 @@ function tool(name, variable) {
 
 export const standinPath = () => tool("standin", "STANDIN");
 export const loadPath = () => tool("load", "LOAD");
+export const trafficPath = () => tool("traffic", "TRAFFIC");
 
 // ---- processes ----------------------------------------------------------------------------------------------------
 
@@ -269,15 +270,30 @@ export async function until(check, what = "condition", timeoutMs = 5000) {
   }
 }
 
-/** Runs the load client; options as its flags (`expect`, `header`, ...), plus `port`, `path` and `pid`. */
-export async function load(options) {
+/** The line of JSON that a client of tools/standin prints before it ends by itself. */
+function client(path, options, timeoutMs) {
   const args = Object.entries(options)
     .filter(([, value]) => value !== undefined)
     .flatMap(([name, value]) => [value].flat().flatMap((one) => [`--${name}`, String(one)]));
-  const child = start(loadPath(), args, { stdio: ["ignore", "pipe", "inherit"] });
-  // The client ends by itself; the last answers may take a while.
-  const timeoutMs = (options.seconds ?? 2) * 1000 + START_TIMEOUT_MS;
+  const child = start(path, args, { stdio: ["ignore", "pipe", "inherit"] });
   return firstLine(child, child.stdout, JSON.parse, { timeoutMs });
+}
+
+/** Runs the load client; options as its flags (`expect`, `header`, ...), plus `port`, `path` and `pid`. */
+export function load(options) {
+  // The last answers may take a while.
+  return client(loadPath(), options, (options.seconds ?? 2) * 1000 + START_TIMEOUT_MS);
+}
+
+/** Runs the client `traffic`; options as its flags. What it notes is found in each sample under its name. */
+export async function traffic({ note = [], ...options }) {
+  const timeoutMs = (options.seconds ?? 0) * 1000 + (options.timeout ?? 10_000) + START_TIMEOUT_MS;
+  const { samples, ...said } = await client(trafficPath(), { ...options, note }, timeoutMs);
+  const read = ([n, sent, took, wrong, ...notes]) => {
+    const noted = Object.fromEntries(note.map((name, i) => [name, notes[i]]));
+    return { n, sent_ms: sent / 1000, took_ms: took / 1000, wrong, noted };
+  };
+  return { ...said, samples: samples.map(read) };
 }
 
 /** CPU time of a process in seconds: user plus system. */
