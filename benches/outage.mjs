@@ -23,6 +23,7 @@ const COLUMNS = [
   ["available %", (r) => fixed(r.availability, 2)],
   ["of known %", (r) => fixed(r.availability_known, 2)],
   ["stale %", (r) => fixed(r.stale, 1)],
+  ["oldest s", (r) => fixed(r.oldest_s, 1)],
   ["p50 ms", (r) => fixed(r.p50_ms, 1)],
   ["p99 ms", (r) => fixed(r.p99_ms, 1)],
   ["origin/s", (r) => fixed(r.origin_rps, 1)],
@@ -39,11 +40,11 @@ console.log(
   `${TIMELINE.rate} requests/s over ${TIMELINE.paths} paths by Zipf's law: ${fixed(TIMELINE.warm, 1)} s all is well, ` +
     `${BAD} s of trouble (which the columns are about), ${fixed(TIMELINE.after, 1)} s after it.\n` +
     "known: asked for before the trouble began; stale: older than its lifetime of 5 s; origin/s: the origin's own count;\n" +
-    "fresh: seconds after the trouble until half, and nine tenths, of the answers were made after it",
+    "fresh: seconds after the origin's trouble until half, and nine tenths, of the answers were made after it",
 );
 const results = [];
 for (const kind of kinds) {
-  process.stderr.write(`${kind.name}\n`);
+  console.log(`\n${kind.name}`);
   // At the same time, each with its own stand-ins, and started anew: what disturbs one disturbs both.
   const pair = await Promise.all(
     Object.entries(CANDIDATES).map(async ([name, dir]) => {
@@ -62,11 +63,11 @@ for (const kind of kinds) {
     p99: cached.p99_ms / without.p99_ms,
     origin: cached.origin_rps / without.origin_rps,
   };
-  console.log(`\n${kind.name}`);
   table([["", ...COLUMNS.map(([head]) => head)], ...pair.map(([name, r]) => [name, ...COLUMNS.map(([, of]) => of(r))])]);
   const ratios = Object.entries(ratio).map(([name, value]) => `${name} ${Number.isFinite(value) ? fixed(value, 3) : "-"}`);
   console.log(`  with / without: ${ratios.join(", ")}`);
-  for (const [name, { wrong, late_ms: late }] of pair) {
+  for (const [name, { wrong, late_ms: late, false_fresh: lies }] of pair) {
+    if (lies) console.log(`  ${name}: ${lies} answers say that they are fresh and are not`);
     const said = Object.entries(wrong).map(([what, times]) => `${what} (${times})`);
     if (said.length) console.log(`  ${name}: ${said.join(", ")}`);
     if (late > 100) console.log(`  ${name}: the client was up to ${fixed(late)} ms late`);

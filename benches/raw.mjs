@@ -62,7 +62,8 @@ function start(command, args, options) {
   const child = spawn(command, args, options);
   child.ended = new Promise((done) => {
     child.once("error", (error) => done(error));
-    child.once("exit", (code, signal) => done(new Error(`${basename(command)} ended: ${signal ?? code}`)));
+    // Not at its exit: what it wrote last may still be on its way.
+    child.once("close", (code, signal) => done(new Error(`${basename(command)} ended: ${signal ?? code}`)));
   });
   children.add(child);
   child.ended.then(() => children.delete(child));

@@ -1,5 +1,6 @@
 // A spell of trouble under traffic: what fails, when, and what clients get before, during and after it.
 
+import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 
 import { quantile } from "./figures.mjs";
@@ -65,7 +66,14 @@ export async function spell(raw, kind, { warm, bad, after, rate, paths, early = 
     return marks;
   };
   const [{ samples, started_ms: started, late_us: late }, marks] = await Promise.all([load, script()]);
-  return { ...summarise(samples, { ...marks, started }), late_ms: late / 1000 };
+  const figures = summarise(samples, { ...marks, started });
+  if (!kind.faults.some(({ role }) => role === "origin")) figures.half_fresh_s = figures.fresh_s = undefined;
+  return { ...figures, late_ms: late / 1000, peak_mb: peakMb(raw.pid) };
+}
+
+/** The most memory that a process ever had. */
+function peakMb(pid) {
+  return Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) / 1024;
 }
 
 function summarise(samples, { from, to, calls, started }) {
@@ -73,7 +81,10 @@ function summarise(samples, { from, to, calls, started }) {
     const sent = started + sent_ms;
     const made = Number(noted["x-origin-time"]);
     const good = wrong === null;
-    return { n, sent, took: took_ms, done: sent + took_ms, wrong, good, made, stale: good && sent - made > TTL_MS };
+    const age = good ? sent - made : 0;
+    // Its cache's word for it; rounded up it may be a second out.
+    const said = Number(/; ttl=(-?\d+)/.exec(noted["cache-status"] ?? "")?.[1] ?? 0);
+    return { n, sent, took: took_ms, done: sent + took_ms, wrong, good, made, age, stale: age > TTL_MS, said };
   });
   const known = new Set(all.filter(({ good, done }) => good && done < from).map(({ n }) => n));
   const before = all.filter(({ sent }) => sent < from);
@@ -98,6 +109,9 @@ function summarise(samples, { from, to, calls, started }) {
     unknown: share(during, ({ n }) => !known.has(n)),
     availability_known: share(during.filter(({ n }) => known.has(n)), good),
     stale: share(during, ({ stale }) => stale),
+    oldest_s: during.length ? Math.max(...during.map(({ age }) => age)) / 1000 : undefined,
+    // Answers that are stale by more than the clocks' grain and say they are not.
+    false_fresh: all.filter(({ stale, age, said }) => stale && age > TTL_MS + 1000 && said > 0).length,
     p50_ms: quantile(took, 0.5),
     p99_ms: quantile(took, 0.99),
     origin_rps: calls.during,
