@@ -30,14 +30,14 @@ export async function expire(raw, path) {
 }
 
 /**
- * Sends `size` requests for `path` at once, whose answers have to be `letters` letters. Origin calls are what the origin
+ * Sends `size` requests for `path` at once, whose answers have to be `letters` letters under `status` (200). Origin calls are what the origin
  * counted until all was quiet, behind the answers too.
  *
  * @param {{standin: object, port: number}} raw as from `startRaw`
  */
-export async function burst(raw, { path, size, letters, timeout = 60_000 }) {
+export async function burst(raw, { path, size, letters, status, timeout = 60_000 }) {
   await raw.standin.resetCounters();
-  const { samples } = await traffic({ port: raw.port, path, burst: size, letters, timeout, note: NOTE });
+  const { samples } = await traffic({ port: raw.port, path, burst: size, letters, status, timeout, note: NOTE });
   const { origin, cache, kv } = await quiet(raw.standin);
   const calls = origin.requests ?? 0;
   const runs = new Set(samples.filter(({ wrong }) => wrong === null).map(({ noted }) => noted["x-origin-count"]));

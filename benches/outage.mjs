@@ -28,9 +28,11 @@ const COLUMNS = [
   ["p99 ms", (r) => fixed(r.p99_ms, 1)],
   ["origin/s", (r) => fixed(r.origin_rps, 1)],
   ["after, 5 s", (r) => fixed(r.origin_rps_early, 1)],
-  ["half fresh s", (r) => fixed(r.half_fresh_s, 1)],
-  ["fresh s", (r) => fixed(r.fresh_s, 1)],
+  ["half fresh s", (r) => reached(r.fresh_s?.half)],
+  ["fresh s", (r) => reached(r.fresh_s?.most)],
 ];
+
+const reached = (seconds) => (seconds === null ? `> ${fixed(TIMELINE.after)}` : fixed(seconds, 1));
 
 const wanted = words("KINDS");
 const kinds = KINDS.filter(({ name }) => !wanted.length || wanted.some((word) => name.includes(word)));
@@ -50,7 +52,8 @@ for (const kind of kinds) {
     Object.entries(CANDIDATES).map(async ([name, dir]) => {
       const raw = await startRaw({ dir });
       try {
-        return [name, await spell(raw, kind, TIMELINE)];
+        const died = raw.ended.then((error) => Promise.reject(new Error(`${name}: ${error.message}\n${raw.output()}`)));
+        return [name, await Promise.race([spell(raw, kind, TIMELINE), died])];
       } finally {
         await raw.stop();
       }

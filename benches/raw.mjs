@@ -231,6 +231,8 @@ export async function startWorkerd(options) {
       url: `http://127.0.0.1:${port}`,
       pid: child.pid,
       output: () => output,
+      /** Resolves, to an error that says how, when the process ends. */
+      ended: child.ended,
       stop: () => end(child),
     };
   } finally {

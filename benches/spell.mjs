@@ -67,7 +67,7 @@ export async function spell(raw, kind, { warm, bad, after, rate, paths, early = 
   };
   const [{ samples, started_ms: started, late_us: late }, marks] = await Promise.all([load, script()]);
   const figures = summarise(samples, { ...marks, started });
-  if (!kind.faults.some(({ role }) => role === "origin")) figures.half_fresh_s = figures.fresh_s = undefined;
+  if (!kind.faults.some(({ role }) => role === "origin")) delete figures.fresh_s;
   return { ...figures, late_ms: late / 1000, peak_mb: peakMb(raw.pid) };
 }
 
@@ -109,15 +109,14 @@ function summarise(samples, { from, to, calls, started }) {
     unknown: share(during, ({ n }) => !known.has(n)),
     availability_known: share(during.filter(({ n }) => known.has(n)), good),
     stale: share(during, ({ stale }) => stale),
-    oldest_s: during.length ? Math.max(...during.map(({ age }) => age)) / 1000 : undefined,
+    oldest_s: Math.max(0, ...during.map(({ age }) => age)) / 1000,
     // Answers that are stale by more than the clocks' grain and say they are not.
     false_fresh: all.filter(({ stale, age, said }) => stale && age > TTL_MS + 1000 && said > 0).length,
     p50_ms: quantile(took, 0.5),
     p99_ms: quantile(took, 0.99),
     origin_rps: calls.during,
     origin_rps_early: calls.early,
-    half_fresh_s: fresh(all, to, 0.5),
-    fresh_s: fresh(all, to, 0.9),
+    fresh_s: { half: fresh(all, to, 0.5), most: fresh(all, to, 0.9) },
     before: { availability: share(before, good), stale: share(before, ({ stale }) => stale) },
     after: { availability: share(after, good), stale: share(after, ({ stale }) => stale) },
     wrong,
@@ -125,7 +124,7 @@ function summarise(samples, { from, to, calls, started }) {
   };
 }
 
-/** Seconds from `to` until, of the last 100 requests, this share was answered with what was made after it. */
+/** Seconds from `to` until, of the last 100 requests, this share was answered with what was made after it; null for never. */
 function fresh(all, to, share) {
   const ended = all.filter(({ sent }) => sent >= to).sort((a, b) => a.done - b.done);
   const hits = ended.map(({ good, made }) => (good && made >= to ? 1 : 0));
@@ -134,5 +133,5 @@ function fresh(all, to, share) {
     within += hit - (hits[i - 100] ?? 0);
     if (within >= share * Math.min(100, ended.length)) return Math.max(0, ended[i].done - to) / 1000;
   }
-  return undefined;
+  return null;
 }

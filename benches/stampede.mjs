@@ -29,6 +29,7 @@ const VARIANTS = [
   { name: "100 KB", first: "day", letters: 100 * KB },
   { name: "2 MB", first: "day", letters: 2 * MB, size: SIZE / 5 },
   { name: "not to be stored", first: "day", letters: KB, script: "header=cache-control:no-store" },
+  { name: "503 from the origin", first: "day", letters: KB, script: "status=503", status: 503 },
   { name: "2 s at the origin", first: "day", letters: KB, delay: 2000 },
   { name: "expired, stale-while-revalidate", first: "behind", letters: KB, prepare: expire },
   { name: "expired", first: "brief", letters: KB, prepare: expire },
@@ -36,12 +37,12 @@ const VARIANTS = [
 
 let next = 0;
 
-async function fire(raw, { first, letters, delay = 100, script = "", prepare, size }) {
+async function fire(raw, { first, letters, delay = 100, script = "", status, prepare, size }) {
   // A cold key each time.
   const path = `/origin/${first}/${next++}?size=${letters}&delay=${delay}&${script}`;
   await raw.standin.reset();
   await prepare?.(raw, path);
-  return burst(raw, { path, size, letters });
+  return burst(raw, { path, size, letters, status });
 }
 
 function summarise(rounds, size) {

@@ -45,6 +45,13 @@ impl Connection {
         self.stream = None;
     }
 
+    /// Gives it up so that the other side knows at once: a mere close may mean that there is no more to be sent.
+    pub fn reset(&mut self) {
+        if let Some(stream) = self.stream.take() {
+            let _ = stream.set_zero_linger();
+        }
+    }
+
     /// Sends a request and reads its whole answer, showing each piece of the body to `see`; the status.
     pub async fn exchange(&mut self, request: &[u8], see: impl FnMut(&[u8])) -> io::Result<u16> {
         let status = self.converse(request, see).await;

@@ -30,6 +30,7 @@ a request left after its time), and samples: [n, sent_us, took_us (to the last b
   --seed N         of the times and numbers (1)
   --first N        (0)
   --timeout MS     an answer that takes longer is wrong (10000)
+  --status N       what the status must be (200)
   --body TEXT      what the body must be, with {n} as in the path
   --letters N      or: N letters, as the origin of `standin` sends
   --note NAME      a header field whose value is noted (repeatable)
@@ -49,7 +50,7 @@ struct Options {
 
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Options, String> {
-        const NAMES: &str = " port path burst rate seconds paths exponent seed first timeout body letters host ";
+        const NAMES: &str = " port path burst rate seconds paths exponent seed first timeout status body letters host ";
         let mut options = Options::default();
         while let Some(arg) = args.next() {
             if arg == "--help" || arg == "-h" {
@@ -113,6 +114,7 @@ struct Client {
     host: String,
     headers: String,
     notes: Vec<String>,
+    status: u16,
     wanted: Wanted,
     timeout: Duration,
     started: Instant,
@@ -141,12 +143,9 @@ impl Client {
         let status = tokio::time::timeout(self.timeout, connection.exchange(request.as_bytes(), see)).await;
         let took = sent.elapsed();
         let wrong = match status {
-            Ok(Ok(200)) if !right => Some("another body".to_owned()),
-            Ok(Ok(200)) if self.wanted.length(n).is_some_and(|wanted| wanted != length) => {
-                Some(format!("{length} bytes"))
-            }
-            Ok(Ok(200)) => None,
-            Ok(Ok(status)) => Some(format!("status {status}")),
+            Ok(Ok(status)) if status != self.status => Some(format!("status {status}")),
+            Ok(Ok(_)) if !right => Some("another body".to_owned()),
+            Ok(Ok(_)) => self.wanted.length(n).filter(|wanted| *wanted != length).map(|_| format!("{length} bytes")),
             Ok(Err(ref error)) => Some(error.to_string()),
             Err(_) => Some("no answer in time".to_owned()),
         };
@@ -156,6 +155,8 @@ impl Client {
         self.samples.borrow_mut().push(Value::Array(sample));
         if answered {
             self.idle.borrow_mut().push((connection, Instant::now()));
+        } else {
+            connection.reset();
         }
     }
 }
@@ -222,6 +223,7 @@ fn client(o: &Options) -> Result<Client, String> {
         host: o.text("host").unwrap_or("bench.example").to_owned(),
         headers: o.headers.clone(),
         notes: o.notes.clone(),
+        status: o.number("status", 200)?,
         wanted,
         timeout: Duration::from_millis(o.number("timeout", 10_000)?),
         started: Instant::now(),
