@@ -2,22 +2,22 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 
-import { traffic, until } from "./raw.mjs";
+import { cpuSeconds, traffic, until } from "./raw.mjs";
 
 const NOTE = ["cache-status", "x-origin-count"];
 
-/** Waits until the stand-ins have had nothing to do for a while; their counters then. */
-export async function quiet(standin, forMs = 250, timeoutMs = 60_000) {
+/** Waits until Worker and stand-ins have had nothing to do for a while; the stand-ins' counters then. */
+export async function quiet({ standin, pid }, forMs = 250, timeoutMs = 60_000) {
   let seen;
   let since = Date.now();
   return until(
     async () => {
       const counters = await standin.counters();
-      const now = JSON.stringify(counters);
+      const now = JSON.stringify([counters, Math.round(20 * cpuSeconds(pid))]);
       if (now !== seen) [seen, since] = [now, Date.now()];
       return Date.now() - since >= forMs && counters;
     },
-    "quiet stand-ins",
+    "quiet",
     timeoutMs,
   );
 }
@@ -33,12 +33,12 @@ export async function expire(raw, path) {
  * Sends `size` requests for `path` at once, whose answers have to be `letters` letters under `status` (200). Origin calls are what the origin
  * counted until all was quiet, behind the answers too.
  *
- * @param {{standin: object, port: number}} raw as from `startRaw`
+ * @param {{standin: object, port: number, pid: number}} raw as from `startRaw`
  */
 export async function burst(raw, { path, size, letters, status, timeout = 60_000 }) {
   await raw.standin.resetCounters();
   const { samples } = await traffic({ port: raw.port, path, burst: size, letters, status, timeout, note: NOTE });
-  const { origin, cache, kv } = await quiet(raw.standin);
+  const { origin, cache, kv } = await quiet(raw);
   const calls = origin.requests ?? 0;
   const runs = new Set(samples.filter(({ wrong }) => wrong === null).map(({ noted }) => noted["x-origin-count"]));
   // An answer made at another time than those of the entry that had expired was made in a call that was counted.

@@ -36,7 +36,7 @@ const TIMEOUT_MS = 5000;
 /**
  * Traffic by Zipf's law for `warm + bad + after` seconds, with the faults of `kind` during `bad`.
  *
- * @param {{standin: object, port: number}} raw as from `startRaw`
+ * @param {{standin: object, port: number, pid: number}} raw as from `startRaw`
  */
 export async function spell(raw, kind, { warm, bad, after, rate, paths, early = Math.min(5, after) }) {
   await raw.standin.reset();

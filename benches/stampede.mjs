@@ -89,7 +89,7 @@ for (const variant of VARIANTS) {
   for (const [name, { first_wrong: wrong }] of Object.entries(results)) {
     if (wrong === null) continue;
     failed = true;
-    console.log(`  ${name}: ${wrong}`);
+    console.log(`  ${name}: ${wrong}\n${workers.get(name).output().slice(-2000)}`);
   }
   variants.push({ name: variant.name, size, results });
 }
