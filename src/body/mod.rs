@@ -57,6 +57,10 @@ pub trait HostBody: Any + Send {
     /// Reads it whole into a buffer that [`try_clone`](Self::try_clone) can share, still on the host's side.
     fn buffer(self: Box<Self>, limit: u64) -> BoxFuture<'static, Result<Body, BodyError>>;
 
+    /// Reads a stream whole into a buffer if it ends `within` so many bytes; a longer one comes back as a stream of all its bytes,
+    /// which fails above `most`.
+    fn gather(self: Box<Self>, within: u64, most: u64) -> BoxFuture<'static, Result<Body, BodyError>>;
+
     /// `length` bytes of it from the place `first` on; what lies behind them is not read. The engine asks for what lies
     /// within.
     fn slice(self: Box<Self>, first: u64, length: u64) -> Body;
@@ -236,6 +240,19 @@ impl Body {
         }
     }
 
+    /// Reads a stream whole into a buffer if it ends `within` so many bytes; a longer one comes back as a stream of all its bytes,
+    /// which fails above `most`.
+    ///
+    /// # Errors
+    ///
+    /// When the stream fails or breaks off within them.
+    pub async fn gather(self, within: u64, most: u64) -> Result<Self, BodyError> {
+        match self.0 {
+            Inner::Host(host) => host.gather(within, most).await,
+            whole => Ok(Self(whole)),
+        }
+    }
+
     /// The bytes, copied out of the host if need be.
     ///
     /// # Errors
@@ -391,6 +408,20 @@ mod tests {
         let (client, copy) = script(&[Some("ab"), Some("cd")]).tee(3).unwrap();
         assert_eq!(read(client).unwrap(), "abcd");
         assert!(matches!(read(copy), Err(BodyError::Incomplete)));
+    }
+
+    #[test]
+    fn what_is_short_is_gathered_and_what_is_long_goes_on() {
+        let short = script(&[Some("ab"), Some("c")]).gather(3, 6).now_or_never().unwrap().unwrap();
+        assert_eq!(short.as_bytes().map(AsRef::as_ref), Some(&b"abc"[..]));
+        let long = script(&[Some("ab"), Some("cd"), Some("ef")]).gather(3, 6).now_or_never().unwrap().unwrap();
+        assert!(long.as_bytes().is_none());
+        assert_eq!(read(long).unwrap(), "abcdef");
+        let endless = script(&[Some("abcd"), Some("efg")]).gather(3, 6).now_or_never().unwrap().unwrap();
+        assert!(matches!(read(endless), Err(BodyError::TooLarge { limit: 6 })));
+        assert!(script(&[Some("ab"), None]).gather(3, 6).now_or_never().unwrap().is_err());
+        let torn = script(&[Some("abcd"), None]).gather(3, 6).now_or_never().unwrap().unwrap();
+        assert!(matches!(read(torn), Err(BodyError::Failed(_))));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use futures::future::BoxFuture;
 use http_body::{Body as _, Frame, SizeHint};
 use std::any::Any;
 use std::fmt;
-use std::future::Future as _;
+use std::future::{Future as _, poll_fn};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -32,6 +32,21 @@ impl HostBody for NativeStream {
 
     fn buffer(self: Box<Self>, limit: u64) -> BoxFuture<'static, Result<Body, BodyError>> {
         Box::pin(async move { Body::host(*self).into_bytes(limit).await.map(Body::from) })
+    }
+
+    fn gather(mut self: Box<Self>, within: u64, most: u64) -> BoxFuture<'static, Result<Body, BodyError>> {
+        Box::pin(async move {
+            let mut taken = BytesMut::new();
+            while let Some(frame) = poll_fn(|cx| self.0.as_mut().poll_frame(cx)).await {
+                let Ok(data) = frame?.into_data() else { continue };
+                taken.extend_from_slice(&data);
+                if taken.len() as u64 > within {
+                    let left = most.saturating_sub(taken.len() as u64);
+                    return Ok(Body::native(Continued { first: Some(taken.freeze()), rest: self.0, most, left }));
+                }
+            }
+            Ok(Body::from(taken.freeze()))
+        })
     }
 
     fn slice(self: Box<Self>, first: u64, length: u64) -> Body {
@@ -148,6 +163,35 @@ impl http_body::Body for Recorded {
             Ok(bytes) => Ok(Frame::data(bytes)),
             Err(_) => Err(BodyError::Incomplete),
         }))
+    }
+}
+
+/// A stream whose beginning has been read already.
+struct Continued {
+    first: Option<Bytes>,
+    rest: BoxStream,
+    most: u64,
+    left: u64,
+}
+
+impl http_body::Body for Continued {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = match self.first.take() {
+            Some(first) => return Poll::Ready(Some(Ok(Frame::data(first)))),
+            None => ready!(self.rest.as_mut().poll_frame(cx)),
+        };
+        let length =
+            frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, |data| data.len() as u64);
+        Poll::Ready(match self.left.checked_sub(length) {
+            Some(left) => {
+                self.left = left;
+                frame
+            }
+            None => Some(Err(BodyError::TooLarge { limit: self.most })),
+        })
     }
 }
 

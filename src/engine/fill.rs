@@ -1,5 +1,7 @@
 //! The origin's answer goes out; what may be stored is stored behind it.
 
+use super::flight::Landing;
+use super::lookup::SMALL_BODY;
 use super::plan::{Plan, Question};
 use super::store::{belongs_in_l2, outlasts};
 use super::variants::Slot;
@@ -9,12 +11,13 @@ use crate::entry::{Declared, Head, StoredResponse};
 use crate::message::{HeaderFields, Response};
 use crate::policy::Level;
 use crate::semantics::cache_control::TARGETS;
-use crate::semantics::freshness::{Freshness, Timestamp};
+use crate::semantics::freshness::{Freshness, Timestamp, millis};
 use crate::semantics::status::CacheStatus;
 use crate::semantics::storage::{NotStored, RequestFacts, Storable, storable};
 use crate::semantics::{Fields, date, list_members, validation::weaken};
 use crate::stats::Event;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An answer, and how it was come by.
 pub(super) struct Fetched {
@@ -29,11 +32,13 @@ pub(super) struct Fetched {
     pub(super) renews: Option<Arc<Head>>,
     /// The part stored so far, which it may add to.
     pub(super) part: Option<StoredResponse>,
+    /// Others wait for it.
+    pub(super) landing: Option<Landing>,
 }
 
 impl Fetched {
     pub(super) fn new(response: Response, request_time: Timestamp, whole: bool, status: CacheStatus) -> Self {
-        Self { response, request_time, whole, status, event: Event::Miss, renews: None, part: None }
+        Self { response, request_time, whole, status, event: Event::Miss, renews: None, part: None, landing: None }
     }
 }
 
@@ -50,7 +55,7 @@ pub(super) struct Made {
 impl Cache {
     /// Sends an answer out and stores it if it may be stored.
     pub(super) fn fill(&self, plan: &Plan, question: &Arc<Question>, fetched: Fetched) -> Answer {
-        let Fetched { mut response, request_time, whole, mut status, event, renews, part } = fetched;
+        let Fetched { mut response, request_time, whole, mut status, event, renews, part, landing } = fetched;
         let measure = Measure::of(&response);
         let mut length = measure.length;
         match self.admit(plan, question, whole, &response, measure, request_time) {
@@ -60,6 +65,10 @@ impl Cache {
                     say_what_it_varies_on(plan, &mut response);
                 }
                 status.detail = Some(why.as_str());
+                // An error of the moment says nothing of the next answer.
+                if let Some(landing) = landing.filter(|_| response.status < 500 && !why.is_of_the_moment()) {
+                    landing.apart(self.runtime.now());
+                }
                 // The visitor's own wish is no word on what others may get.
                 if renews.is_some() && !question.no_store {
                     self.forget_behind(plan, question);
@@ -86,8 +95,10 @@ impl Cache {
                     Ok((body, copy)) => {
                         entry.body = copy;
                         response.body = body;
-                        if let Some(store) = self.store_in_place(plan, question, &key, &entry, l2_keeps) {
+                        let landing = landing.and_then(|landing| self.share_at_once(landing, &entry));
+                        if let Some(mut store) = self.store_in_place(plan, question, &key, &entry, l2_keeps) {
                             status.stored = store.is_taken();
+                            store.landing = landing;
                             self.run_behind(plan, question, store, entry, newcomer, part);
                         }
                     }
@@ -102,6 +113,22 @@ impl Cache {
             self.suit(plan, question, &mut response, length);
         }
         Answer { response, status, event, now: self.runtime.now() }
+    }
+
+    /// Shares an entry with those who wait for it, if its body is a buffer. Otherwise they wait a while for the body, unless it is
+    /// known to be large.
+    fn share_at_once(&self, landing: Landing, entry: &StoredResponse) -> Option<Landing> {
+        let now = self.runtime.now();
+        if let Some(copy) = entry.try_clone() {
+            landing.share(copy, now);
+            return None;
+        }
+        if entry.body.len().or(entry.head.length).is_some_and(|length| length > SMALL_BODY) {
+            landing.apart(now);
+            return None;
+        }
+        landing.expect_body(now);
+        Some(landing)
     }
 
     /// Whether and where a response is stored.
@@ -129,7 +156,12 @@ impl Cache {
             return Err(NotStored::Incomplete);
         }
         let now = self.runtime.now();
-        let storable = storable(&plan.policy.terms.store, request, response.status, &response.headers, length, now)?;
+        let mut storable =
+            storable(&plan.policy.terms.store, request, response.status, &response.headers, length, now)?;
+        self.shorten(plan, &mut storable.freshness);
+        if question.leads_back(plan, response) {
+            return Err(NotStored::Loop);
+        }
         if storable.part.is_some_and(|part| !storable.varies.is_empty() || length.is_some_and(|l| l != part.len())) {
             return Err(NotStored::Status);
         }
@@ -140,6 +172,16 @@ impl Cache {
             return Err(NotStored::Variants);
         }
         Ok((storable, slot))
+    }
+
+    /// Takes off what the policy's jitter may take.
+    fn shorten(&self, plan: &Plan, freshness: &mut Freshness) {
+        let percent = u64::from(plan.policy.terms.patience.jitter);
+        if percent > 0 {
+            // Of 2^32 parts; ten years in milliseconds times 50 times 2^8 are far below 2^64.
+            let part = percent * u64::from(self.runtime.random() >> 24);
+            freshness.lifetime -= Duration::from_millis(millis(freshness.lifetime) * part / (100 << 8));
+        }
     }
 
     /// The entry for `response`.
@@ -259,15 +301,23 @@ impl Measure {
         if response.body.lacks_coding(&response.headers) {
             return Self { lacks_coding: true, length: None, contradicts_itself: false };
         }
-        let announced = announced(response);
+        let Ok(announced) = announced(response) else {
+            return Self { lacks_coding: false, length: response.body.len(), contradicts_itself: true };
+        };
         let length = response.body.len().or(announced);
         Self { lacks_coding: false, length, contradicts_itself: announced.is_some_and(|a| length != Some(a)) }
     }
 }
 
-fn announced(response: &Response) -> Option<u64> {
-    let value = response.headers.field("content-length")?;
-    std::str::from_utf8(&value).ok()?.trim().parse().ok()
+/// The length that the field says; an error when it says none, or several (RFC 9110 section 8.6).
+fn announced(response: &Response) -> Result<Option<u64>, ()> {
+    let Some(value) = response.headers.field("content-length") else { return Ok(None) };
+    let mut lengths = list_members(&value).map(|member| {
+        let digits = std::str::from_utf8(member).ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        digits.and_then(|text| text.parse::<u64>().ok()).ok_or(())
+    });
+    let first = lengths.next().unwrap_or(Err(()))?;
+    if lengths.all(|other| other == Ok(first)) { Ok(Some(first)) } else { Err(()) }
 }
 
 /// What is about one connection or one proxy.

@@ -103,11 +103,7 @@ impl Cache {
                         continue;
                     }
                 }
-                let deleted = within(&*cache.runtime, Some(LIMIT), tier.delete(&key)).await;
-                if !matches!(deleted, Some(Ok(()))) {
-                    cache.config.record(route, Event::TierFailed);
-                    cache.complain(tier.level().as_str(), &"an entry made void could not be deleted");
-                }
+                cache.delete(route, &key, tier, Some(LIMIT)).await;
             }
             let _ = done.send(());
         }));

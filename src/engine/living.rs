@@ -1,11 +1,13 @@
 //! What an isolate knows beside its table: it outlives a table that is replaced.
 
+use super::breaker::Breakers;
+use super::flight::Flights;
+use super::leases::Leases;
 use super::trust::Trust;
 use super::voids::Voids;
-use crate::policy::key::KeyName;
 use crate::semantics::freshness::Timestamp;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The shortest time between two faults that are logged in words; the counters hold the rest.
@@ -17,7 +19,10 @@ pub(super) struct Living {
     pub(super) trust: Trust,
     complained_at: AtomicU64,
     l1_inert: AtomicBool,
-    refreshing: Mutex<Vec<(KeyName, Timestamp)>>,
+    pub(super) leases: Leases,
+    pub(super) flights: Arc<Flights>,
+    pub(super) breakers: Breakers,
+    pub(super) retries: AtomicU32,
     families: AtomicU64,
 }
 
@@ -48,27 +53,5 @@ impl Living {
         self.families
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next)
             .map_or(0, |last| next(last).unwrap_or(last))
-    }
-
-    /// Takes the right to refresh `key`, unless somebody in this isolate has it. It lapses by itself after `lease`, because
-    /// on Workers the work behind a response can be cut off without a word.
-    pub(super) fn begin_refresh(&self, key: KeyName, now: Timestamp, lease: Duration) -> bool {
-        let mut refreshing = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        refreshing.retain(|(_, until)| *until > now);
-        let free = !refreshing.iter().any(|(other, _)| *other == key);
-        if free {
-            refreshing.push((key, now.plus(lease)));
-        }
-        free
-    }
-
-    /// Gives the right back; after a failure only when `pause` is over, so that a failing origin is not asked by every
-    /// request.
-    pub(super) fn end_refresh(&self, key: KeyName, now: Timestamp, pause: Option<Duration>) {
-        let mut refreshing = self.refreshing.lock().unwrap_or_else(PoisonError::into_inner);
-        refreshing.retain(|(other, _)| *other != key);
-        if let Some(pause) = pause {
-            refreshing.push((key, now.plus(pause)));
-        }
     }
 }

@@ -4,14 +4,14 @@ use super::Cache;
 use super::plan::{Plan, Question};
 use crate::body::BodyError;
 use crate::entry::StoredResponse;
-use crate::policy::{CacheKey, Level};
+use crate::policy::Level;
 use crate::runtime::within;
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::range::{Part, Wanted};
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::status::ForwardReason;
 use crate::stats::Event;
-use crate::tier::{Takes, Tier, TierError};
+use crate::tier::Takes;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,11 +41,6 @@ pub(crate) const SMALL_BODY: u64 = 256 << 10;
 
 /// How long a tier may take over the body of a small entry before the entry counts as missing.
 const BODY_LIMIT: Duration = Duration::from_secs(2);
-
-/// An entry whose body is of another length than its head says is cut short, whatever the tier made of it.
-fn is_whole(entry: &StoredResponse) -> bool {
-    entry.body.len().is_none_or(|length| entry.head.length.is_none_or(|expected| expected == length))
-}
 
 impl Cache {
     pub(super) async fn lookup(&self, plan: &Plan, question: &mut Question) -> Found {
@@ -104,38 +99,6 @@ impl Cache {
             }
             return Found::Nothing { reason, stored };
         }
-    }
-
-    /// The entry a tier has under `key`, whatever its age; faults are counted and are misses.
-    pub(super) async fn get(&self, plan: &Plan, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
-        let (since, trust) = (self.runtime.now(), &self.config.0.living.trust);
-        let limit = tier.timeout().filter(|limit| !tier.earns_trust() || trust.begin(tier.level(), since, *limit));
-        let got = within(&*self.runtime, limit, tier.get(key, since)).await;
-        if let (true, Some(limit)) = (tier.earns_trust(), tier.timeout()) {
-            let answered = matches!(got, Some(Ok(_)));
-            trust.end(tier.level(), since, self.runtime.now(), limit, answered);
-        }
-        let level = tier.level().as_str();
-        match got {
-            Some(Ok(Some(entry))) if entry.head.key_check == key.check() && is_whole(&entry) => {
-                return Some(entry);
-            }
-            Some(Ok(None)) => {}
-            Some(Ok(Some(_))) => self.config.record(plan.route, Event::Corrupt),
-            Some(Err(error @ TierError::Corrupt(_))) => {
-                self.config.record(plan.route, Event::Corrupt);
-                self.complain(level, &error);
-            }
-            Some(Err(error)) => {
-                self.config.record(plan.route, Event::TierFailed);
-                self.complain(level, &error);
-            }
-            None => {
-                self.config.record(plan.route, Event::TierFailed);
-                self.complain(level, &"no answer in time");
-            }
-        }
-        None
     }
 
     /// Puts what the primary slot of a further tier holds into the nearer ones, so that the other variants are found without it;

@@ -1,9 +1,15 @@
 //! Floor 3. The walk of one request: read [`Cache::handle`] and `Cache::walk` first.
 
 pub mod admin;
+mod ask;
+mod breaker;
 mod config;
+mod detach;
 mod fill;
+mod flight;
 mod invalidate;
+mod join;
+mod leases;
 mod living;
 mod lookup;
 #[cfg(feature = "verify")]
@@ -13,9 +19,11 @@ mod plan;
 #[cfg(feature = "verify")]
 mod quarantine;
 mod renew;
+mod retry;
 mod revalidate;
 mod serve;
 mod store;
+mod tiers;
 mod trust;
 mod variants;
 #[cfg(feature = "verify")]
@@ -31,13 +39,12 @@ use crate::policy::{Policy, Tiers};
 use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::status::{CacheStatus, ForwardReason};
-use crate::semantics::validation::Validators;
 use crate::stats::Event;
 use crate::tier::Tier;
 use fill::Fetched;
+use lookup::Found;
 #[cfg(feature = "worker")]
 pub(crate) use lookup::SMALL_BODY;
-use lookup::{Found, Hit};
 use plan::{Forward, Gate, Plan, Question};
 use std::fmt;
 use std::future::Future;
@@ -141,31 +148,56 @@ impl Cache {
         let answer = match gate {
             Gate::Forward(why) => self.pass(&plan, why, origin).await,
             Gate::Lookup(mut question) => {
+                question.asked = self.runtime.now();
                 let found = self.lookup(&plan, &mut question).await;
-                let question = Arc::from(question);
-                let answer = match found {
-                    Found::Fresh(hit) => match self.promote(&plan, &question, hit).await {
-                        Some(hit) => Ok(self.serve_fresh(&plan, &question, hit)),
-                        None => self.ask(&plan, &question, ForwardReason::UriMiss, None, origin).await,
-                    },
-                    Found::Refresh(hit) => {
-                        if !question.no_store {
-                            self.refresh_behind(&plan, &question, &hit, origin);
-                        }
-                        Ok(self.serve_stale(&plan, &question, hit, Event::Stale))
-                    }
-                    Found::Stale(hit) => Ok(self.serve_stale(&plan, &question, hit, Event::Stale)),
-                    Found::Nothing { reason, stored } => self.ask(&plan, &question, reason, stored, origin).await,
-                    Found::Unsatisfiable => Ok(self.unsatisfied()),
-                };
+                let (question, answer) = self.use_found(&plan, question, found, origin).await;
                 #[cfg(feature = "verify")]
                 if let Some(origin) = shadow.filter(|_| answer.is_ok()) {
                     self.verify_behind(&plan, &question, origin);
                 }
+                #[cfg(not(feature = "verify"))]
+                drop(question);
                 answer
             }
         };
         self.exit(&plan, answer)
+    }
+
+    /// Answers with what was found, or goes on to the origin. The question comes back as it was answered.
+    async fn use_found<O: Origin>(
+        &self,
+        plan: &Plan,
+        question: Box<Question>,
+        found: Found,
+        origin: O,
+    ) -> (Arc<Question>, Result<Answer, O::Error>) {
+        match found {
+            Found::Fresh(hit) => match self.promote(plan, &question, hit).await {
+                Some(hit) => {
+                    let question = Arc::from(question);
+                    if self.wants_refresh(plan, &question, &hit) {
+                        self.refresh_behind(plan, &question, &hit, origin);
+                    }
+                    let answer = self.serve_fresh(plan, &question, hit);
+                    (question, Ok(answer))
+                }
+                None => self.obtain(plan, question, ForwardReason::UriMiss, None, origin).await,
+            },
+            Found::Refresh(hit) => {
+                let question: Arc<Question> = Arc::from(question);
+                if !question.no_store {
+                    self.refresh_behind(plan, &question, &hit, origin);
+                }
+                let answer = self.serve_stale(plan, &question, hit, Event::Stale);
+                (question, Ok(answer))
+            }
+            Found::Stale(hit) => {
+                let answer = self.serve_stale(plan, &question, hit, Event::Stale);
+                (Arc::from(question), Ok(answer))
+            }
+            Found::Nothing { reason, stored } => self.obtain(plan, question, reason, stored, origin).await,
+            Found::Unsatisfiable => (Arc::from(question), Ok(self.unsatisfied())),
+        }
     }
 
     /// The cache steps aside: the request goes to the origin untouched.
@@ -205,66 +237,6 @@ impl Cache {
         let plan = Plan { route, policy, head: false, cacheable_method: true };
         let answer = self.pass(&plan, Forward::BY_POLICY, origin).await;
         self.exit(&plan, answer)
-    }
-
-    /// Nothing stored will do as it is: asks the origin, conditionally when what is `stored` can be validated (RFC 9111
-    /// section 4.3); fills the tiers behind the response; lets the stored one answer when the origin fails (RFC 5861
-    /// section 4).
-    async fn ask<O: Origin>(
-        &self,
-        plan: &Plan,
-        question: &Arc<Question>,
-        reason: ForwardReason,
-        stored: Option<Hit>,
-        origin: O,
-    ) -> Result<Answer, O::Error> {
-        let request_time = self.runtime.now();
-        let (part, stored) = match stored {
-            Some(hit) if hit.entry.head.part.is_some() => (Some(hit.entry), None),
-            stored => (None, stored),
-        };
-        // A HEAD that goes on as it is says what it has to say in full.
-        let validators = match &stored {
-            Some(hit) if question.ask.whole || !plan.head => hit.entry.validators(),
-            _ => Validators::default(),
-        };
-        let conditional = !validators.is_empty();
-        let ask = if conditional { question.conditional(validators.into_conditions()) } else { question.ask.clone() };
-        let whole = ask.whole;
-        let fetched = origin.fetch(ask).await;
-        let now = self.runtime.now();
-        let letter = plan.policy.terms.store.to_the_letter;
-        let status = CacheStatus::forwarded(reason);
-        match (fetched, stored) {
-            // RFC 9111 section 4.2.4: disconnected.
-            (Err(error), Some(hit)) => {
-                let freshness = hit.entry.head.freshness;
-                if freshness.may_serve_on_error(now) || (letter && freshness.may_serve_disconnected(now)) {
-                    Ok(self.serve_stale(plan, question, hit, Event::StaleIfError))
-                } else {
-                    Err(error)
-                }
-            }
-            (Err(error), None) => Err(error),
-            (Ok(failed), Some(hit))
-                if matches!(failed.status, 500 | 502 | 503 | 504)
-                    && hit.entry.head.freshness.may_serve_on_error(now) =>
-            {
-                let mut answer = self.serve_stale(plan, question, hit, Event::StaleIfError);
-                answer.status.forward_status = Some(failed.status);
-                Ok(answer)
-            }
-            (Ok(said), Some(hit)) if said.status == 304 && conditional => {
-                Ok(self.confirmed(plan, question, hit.entry, &said, request_time, status))
-            }
-            (Ok(response), stored) => {
-                if let Some(hit) = stored.filter(|_| plan.head && !whole) {
-                    self.head_says(plan, question, hit, &response, request_time);
-                }
-                let fetched = Fetched { part, ..Fetched::new(response, request_time, whole, status) };
-                Ok(self.fill(plan, question, fetched))
-            }
-        }
     }
 
     /// The one exit: counts, stamps and logs.

@@ -3,8 +3,9 @@
 use super::CacheConfig;
 use crate::entry::Head;
 use crate::message::{Ask, Hide, RequestView, Response};
+use crate::policy::key::{KeyName, Keyed};
 use crate::policy::path::is_ambiguous;
-use crate::policy::{CacheKey, Policy, RouteId, Values, cookies, key::KeyName};
+use crate::policy::{CacheKey, Policy, RouteId, Values, cookies};
 use crate::semantics::cache_control::{CacheControl, Governing};
 use crate::semantics::freshness::{Timestamp, explicit_lifetime};
 use crate::semantics::invalidation::{Target, is_unsafe};
@@ -88,6 +89,10 @@ pub(super) struct Question {
     pub(super) primary: Option<Arc<Head>>,
     /// How many entries this isolate had made void when the question was put.
     pub(super) begun: u64,
+    /// When the question was put.
+    pub(super) asked: Timestamp,
+    /// How many answers to other requests had come by then ([`Flights`](super::flight::Flights)).
+    pub(super) seen: u64,
     /// L2 has a copy of an entry that was found.
     pub(super) in_l2: bool,
     /// The request's fields, for those that select a variant.
@@ -103,6 +108,8 @@ pub(super) struct Question {
     pub(super) no_store: bool,
     /// What the origin is asked on a miss.
     pub(super) ask: Ask,
+    /// Path and query as they count.
+    target: Box<str>,
     /// What is masked when the cache asks on its own account.
     pub(super) hide: Hide,
     /// The fields that the values are computed from.
@@ -268,15 +275,17 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
         let kept = request.field("cookie").and_then(|field| cookies::only(&field, &keyer.cookies));
         ask.set.extend(kept.map(|kept| ("cookie".into(), kept)));
     }
+    let target = counted(&keyed);
     if *keyed.path != *request.path() || keyed.query.as_deref() != request.query() {
-        let query = keyed.query.as_deref().map_or([""; 2], |query| ["?", query]);
-        ask.target = Some([&*keyed.path, query[0], query[1]].concat().into());
+        ask.target = Some(target.clone());
     }
     Some(Question {
         key: CacheKey::of(&config.0.prefix, &keyed),
         variant: None,
         primary: None,
         begun: config.0.living.voids.count(),
+        asked: Timestamp::default(),
+        seen: config.0.living.flights.landings(),
         in_l2: false,
         fields: request.keep_fields(),
         // RFC 9110 section 14.2: a range has a meaning for GET only.
@@ -287,13 +296,53 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
         no_store: directives.as_ref().is_some_and(|cc| cc.no_store),
         directives: directives.filter(|_| letter),
         ask,
+        target,
         hide,
         #[cfg(feature = "verify")]
         computed_from: noting.into_names(),
     })
 }
 
+/// Path and query as they count.
+fn counted(keyed: &Keyed<'_>) -> Box<str> {
+    let query = keyed.query.as_deref().map_or([""; 2], |query| ["?", query]);
+    [&*keyed.path, query[0], query[1]].concat().into()
+}
+
 impl Question {
+    /// Whether the response sends the client to what it asked, by the same key.
+    #[inline(never)]
+    pub(super) fn leads_back(&self, plan: &Plan, response: &Response) -> bool {
+        if !matches!(response.status, 301 | 302 | 303 | 307 | 308) {
+            return false;
+        }
+        let location = response.headers.field("location");
+        let Some(location) = location.as_deref().and_then(|value| std::str::from_utf8(value).ok()) else {
+            return false;
+        };
+        let keyer = &plan.policy.terms.keyer;
+        let (scheme, mut authority) = self.key.site();
+        let elsewhere = location.parse::<http::Uri>();
+        // Where hosts share their entries another host is no other place.
+        if let (true, Some(other)) =
+            (keyer.shared_between_hosts, elsewhere.as_ref().ok().and_then(http::Uri::authority))
+        {
+            authority = other.as_str();
+        }
+        let (path, query) =
+            self.target.split_once('?').map_or((&*self.target, None), |(path, query)| (path, Some(query)));
+        let base = Target {
+            scheme: scheme.into(),
+            authority: authority.into(),
+            path: path.into(),
+            query: query.map(Into::into),
+        };
+        base.refers_to(location).is_some_and(|to| {
+            let keyed = keyer.keyed((&to.scheme, &to.authority), &to.path, to.query.as_deref(), &[]);
+            counted(&keyed) == self.target
+        })
+    }
+
     /// The key of what is asked for, as far as it is known.
     pub(super) fn slot(&self) -> &CacheKey {
         self.variant.as_ref().unwrap_or(&self.key)

@@ -7,6 +7,7 @@
 //! a while of `keep`, not once in a lifetime.
 
 use super::fill::{Fetched, Made, Measure, remove_hop_by_hop};
+use super::flight::Landing;
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
 use super::store::Store;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 
 impl Cache {
     /// The origin says that the stored response is still good: it is updated, and answers.
+    #[allow(clippy::too_many_arguments, reason = "all that is known of one exchange with the origin")]
     pub(super) fn confirmed(
         &self,
         plan: &Plan,
@@ -32,6 +34,7 @@ impl Cache {
         said: &Response,
         request_time: Timestamp,
         mut status: CacheStatus,
+        landing: Option<Landing>,
     ) -> Answer {
         status.forward_status = Some(304);
         if !stored.validators().confirmed_by(&said.headers) {
@@ -56,7 +59,7 @@ impl Cache {
             return Answer { response, status, event: Event::Validated, now: self.runtime.now() };
         }
         let fetched = Fetched::new(response, request_time, true, status);
-        self.fill(plan, question, Fetched { event: Event::Validated, renews, ..fetched })
+        self.fill(plan, question, Fetched { event: Event::Validated, renews, landing, ..fetched })
     }
 
     /// The origin answered a HEAD: what it says of the stored response to GET updates it, or makes it void.

@@ -1,71 +1,161 @@
-//! The refresh behind a stale answer.
+//! The refresh behind a stale answer, or behind one that soon will be.
+//!
+//! One refresh per key goes on in an isolate ([`Leases`](super::leases::Leases)), and about one in a data centre: who refreshes puts a
+//! marker into L1 first, with a number drawn at random, and reads it back. Others that find it leave the refresh to him. The Cache
+//! API has no compare-and-swap, so the marker is exact only up to the time between one isolate's look and its reading back: those that look
+//! within it, a few milliseconds, may both go on, unless one sees that the other has written over its marker. A marker is about the very entry that was
+//! found, so that it is void once that one is renewed; else it lapses with the lease.
 
+use super::leases::{Ended, LEASE};
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
 use super::renew::{may_update, updated};
 use super::store::Store;
 use super::{Cache, Origin};
+use crate::body::Body;
 use crate::entry::{Head, StoredResponse};
-use crate::message::Response;
-use crate::semantics::freshness::Timestamp;
+use crate::message::{Lines, Response};
+use crate::policy::Level;
+use crate::semantics::freshness::{Freshness, Timestamp, millis};
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::validation::Validators;
 use crate::stats::Event;
+use crate::tier::Tier;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long one refresh keeps others of its key away: what a Worker's `waitUntil` lasts.
-const LEASE: Duration = Duration::from_secs(30);
-
-/// How long a key whose refresh failed is left alone; stale answers go on meanwhile.
-const PAUSE: Duration = Duration::from_secs(2);
-
 /// The stale entry that was found, but for its body, which is the client's.
-struct Stale {
+#[derive(Default)]
+pub(super) struct Stale {
     place: usize,
     head: Arc<Head>,
     validators: Validators,
 }
 
+impl Stale {
+    pub(super) fn of(hit: &Hit) -> Self {
+        Self { place: hit.place, head: Arc::clone(&hit.entry.head), validators: hit.entry.validators() }
+    }
+}
+
+/// Whether a use of an entry with so much of its lifetime left refreshes it early. The probability doubles every eighth of the
+/// window, from 1 in 128 in its first to certainty in its last, so that of many uses one of the first does and of few one of the last.
+fn is_due_early(window: Duration, left: Duration, random: u32) -> bool {
+    let eighths = (8 * millis(left)).checked_div(millis(window)).unwrap_or(u64::MAX);
+    left < window && u64::from(random.leading_zeros()) >= eighths
+}
+
 impl Cache {
-    /// Refreshes the entry that was found behind the response, unless this isolate does so
-    /// already.
+    /// Whether this use of a fresh entry refreshes it.
+    pub(super) fn wants_refresh(&self, plan: &Plan, question: &Question, hit: &Hit) -> bool {
+        let Some(window) = plan.policy.terms.patience.refresh_early else { return false };
+        let head = &hit.entry.head;
+        let left = head.freshness.lifetime.saturating_sub(head.freshness.age(self.runtime.now()));
+        left < window && head.part.is_none() && !question.no_store && is_due_early(window, left, self.runtime.random())
+    }
+
+    /// Refreshes the entry that was found behind the response, unless somebody does so already.
     pub(super) fn refresh_behind<O: Origin>(&self, plan: &Plan, question: &Arc<Question>, hit: &Hit, origin: O) {
-        let name = question.slot().name();
-        if !self.config.0.living.begin_refresh(name, self.runtime.now(), LEASE) {
-            return;
+        let (name, leases) = (question.slot().name(), &self.config.0.living.leases);
+        let Some(token) = leases.begin(name, self.runtime.now()) else { return };
+        let found = Stale::of(hit);
+        if found.head.freshness.is_fresh(self.runtime.now()) {
+            self.config.record(plan.route, Event::RefreshedEarly);
         }
-        let found = Stale { place: hit.place, head: Arc::clone(&hit.entry.head), validators: hit.entry.validators() };
         let (cache, question) = (self.clone(), Arc::clone(question));
         let plan = Plan { head: false, ..plan.clone() };
         self.runtime.spawn(Box::pin(async move {
-            let done = cache.refresh(&plan, &question, found, origin).await;
-            let pause = (!done).then_some(PAUSE);
-            cache.config.0.living.end_refresh(name, cache.runtime.now(), pause);
-            cache.config.record(plan.route, if done { Event::Revalidated } else { Event::RevalidationFailed });
+            let ended = cache.refresh(&plan, &question, &found, origin).await;
+            let pause = cache.config.0.living.leases.end(name, token, cache.runtime.now(), ended);
+            let event = match ended {
+                Ended::Well => Event::Revalidated,
+                Ended::Badly => Event::RevalidationFailed,
+                Ended::Yielded => Event::RevalidationYielded,
+            };
+            cache.config.record(plan.route, event);
+            if ended == Ended::Badly {
+                // The other isolates leave it alone for as long.
+                cache.claim(&plan, &question, &found, pause).await;
+            }
         }));
     }
 
-    /// Whether a fresh entry was found or fetched, and stored.
-    async fn refresh<O: Origin>(&self, plan: &Plan, question: &Question, found: Stale, origin: O) -> bool {
-        if let Some((store, entry)) = self.fresh_in_slower_tier(plan, question, found.place).await {
-            return store.run(entry).await;
+    /// Finds or fetches a fresh entry and stores it.
+    async fn refresh<O: Origin>(&self, plan: &Plan, question: &Question, found: &Stale, origin: O) -> Ended {
+        if !self.leads(plan, question, found).await {
+            return Ended::Yielded;
         }
-        let request_time = self.runtime.now();
-        let ask = question.conditional(found.validators.clone().into_conditions());
-        let Ok(response) = origin.fetch(ask).await else { return false };
-        let work = match response.status {
+        let mut work = self.fresh_in_slower_tier(plan, question, found).await;
+        if work.is_none() {
+            let request_time = self.runtime.now();
+            let ask = question.conditional(found.validators.clone().into_conditions());
+            if let Ok(said) = origin.fetch(ask).await {
+                work = self.taken_in(plan, question, found, said, request_time).await;
+            }
+        }
+        let stored = match work {
+            Some((store, entry)) => store.run(entry).await,
+            None => false,
+        };
+        if stored { Ended::Well } else { Ended::Badly }
+    }
+
+    /// The work of storing what the origin `said` to the cache's own question about the entry that was found.
+    pub(super) async fn taken_in(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        found: &Stale,
+        said: Response,
+        request_time: Timestamp,
+    ) -> Option<(Store, StoredResponse)> {
+        match said.status {
             304 if !found.validators.is_empty() => {
-                self.renew_from_tier(plan, question, &found, response, request_time).await
+                self.renew_from_tier(plan, question, found, said, request_time).await
             }
             // RFC 5861: what answers while the origin fails is not given up for its failure.
             500 | 502 | 503 | 504 => None,
-            _ => self.stored_from(plan, question, response, None, request_time),
-        };
-        match work {
-            Some((store, entry)) => store.run(entry).await,
-            None => false,
+            _ => self.stored_from(plan, question, said, None, request_time),
         }
+    }
+
+    /// The tier whose markers the isolates of a data centre share.
+    fn notice_board(&self, plan: &Plan) -> Option<&Arc<dyn Tier>> {
+        let mut tiers = self.allowed(plan.policy.terms.tiers).map(|(_, tier)| tier);
+        tiers.find(|tier| tier.level() == Level::L1).filter(|_| !self.config.0.living.l1_is_inert())
+    }
+
+    /// Whether this isolate refreshes in the name of its data centre. Where there is no telling it does.
+    async fn leads(&self, plan: &Plan, question: &Question, found: &Stale) -> bool {
+        let Some(board) = self.notice_board(plan) else { return true };
+        let key = question.slot().lease();
+        let is_taken = |marker: &StoredResponse| {
+            marker.head.received == found.head.received && marker.head.freshness.is_fresh(self.runtime.now())
+        };
+        if self.get(plan, &key, board).await.as_ref().is_some_and(is_taken) {
+            return false;
+        }
+        let Some(ours) = self.claim(plan, question, found, LEASE).await else { return true };
+        let marker = self.get(plan, &key, board).await;
+        marker.is_none_or(|marker| marker.head.epoch == ours || !is_taken(&marker))
+    }
+
+    /// Puts up the marker that keeps other isolates away for so long; its number, when the tier took it.
+    async fn claim(&self, plan: &Plan, question: &Question, found: &Stale, lifetime: Duration) -> Option<u64> {
+        let board = self.notice_board(plan)?;
+        let (key, now) = (question.slot().lease(), self.runtime.now());
+        let number = u64::from(self.runtime.random()) << 32 | u64::from(self.runtime.random());
+        let head = Head {
+            key_check: key.check(),
+            status: 204,
+            received: found.head.received,
+            freshness: Freshness { born: now, lifetime, ..Freshness::default() },
+            epoch: number,
+            length: Some(0),
+            ..Head::default()
+        };
+        let marker = StoredResponse { head: Arc::new(head), headers: Box::new(Lines::default()), body: Body::empty() };
+        self.put(plan.route, &key, board, marker, board.write_timeout()).await.ok().map(|()| number)
     }
 
     /// The stale entry's own body has gone to the client: the tier that had it has it still.
@@ -102,17 +192,18 @@ impl Cache {
         renewed
     }
 
-    /// What another data centre may have refreshed already.
+    /// What another isolate or data centre may have refreshed already.
     async fn fresh_in_slower_tier(
         &self,
         plan: &Plan,
         question: &Question,
-        place: usize,
+        found: &Stale,
     ) -> Option<(Store, StoredResponse)> {
-        for (other, tier) in self.allowed(plan.policy.terms.tiers).filter(|(other, _)| *other > place) {
+        for (other, tier) in self.allowed(plan.policy.terms.tiers).filter(|(other, _)| *other > found.place) {
             let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
             let void = self.is_void(question, entry.head.received);
             if !void
+                && entry.head.received > found.head.received
                 && question.selects(plan, &entry.head)
                 && reuse(&entry.head.freshness, None, self.runtime.now()) == Reuse::Fresh
             {
@@ -120,5 +211,28 @@ impl Cache {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearer_the_end_the_likelier() {
+        let window = Duration::from_secs(8);
+        let share = |left: u64| {
+            let mut due = 0;
+            for n in 0..1024_u32 {
+                due += u32::from(is_due_early(window, Duration::from_millis(left), n << 22));
+            }
+            due
+        };
+        assert_eq!([9000, 8000, 7999, 7000, 1000, 999, 0].map(share), [0, 0, 8, 8, 512, 1024, 1024]);
+    }
+
+    #[test]
+    fn a_window_of_nothing_refreshes_nothing() {
+        assert!(!is_due_early(Duration::ZERO, Duration::ZERO, 0));
     }
 }

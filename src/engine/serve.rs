@@ -23,7 +23,14 @@ impl Cache {
         self.serve(plan, question, hit, detail, event)
     }
 
-    fn serve(&self, plan: &Plan, question: &Question, hit: Hit, detail: &'static str, event: Event) -> Answer {
+    pub(super) fn serve(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        hit: Hit,
+        detail: &'static str,
+        event: Event,
+    ) -> Answer {
         let entry = hit.entry;
         let (now, freshness) = (self.runtime.now(), entry.head.freshness);
         let length = entry.body.len().or(entry.head.length);

@@ -1,15 +1,17 @@
 //! One entry on its way into the tiers, behind the response.
 
 use super::Cache;
+use super::flight::Landing;
 use super::lookup::SMALL_BODY;
 use super::parts::joined;
 use super::plan::{Plan, Question};
+use super::retry::{Source, is_worth_another_try};
 use crate::body::Body;
 use crate::entry::{Head, StoredResponse};
 use crate::policy::{CacheKey, Level, RouteId, key::KeyName};
 use crate::runtime::within;
-use crate::stats::Event;
-use crate::tier::{Takes, Tier, TierError};
+use crate::stats::{Event, Trouble};
+use crate::tier::{Takes, Tier};
 use futures::future::BoxFuture;
 use std::ops::Range;
 use std::sync::Arc;
@@ -48,7 +50,10 @@ impl Cache {
                     let Some(entry) = joined(&*cache.runtime, old, entry).await else { return };
                     // What has become whole is for all tiers.
                     let all = cache.store(&plan, &question, &store.key, &entry, 0..cache.tiers.len());
-                    (all.unwrap_or(store), entry)
+                    match all {
+                        Some(all) => (Store { landing: store.landing, ..all }, entry),
+                        None => (store, entry),
+                    }
                 }
             };
             if let (true, Some(mark)) = (store.run(entry).await, newcomer) {
@@ -83,6 +88,7 @@ impl Cache {
             limit: plan.policy.terms.store.max_body,
             takers,
             leavers,
+            landing: None,
         })
     }
 
@@ -132,9 +138,9 @@ pub(super) fn belongs_in_l2(head: &Head) -> bool {
 
 /// One entry to be stored: who takes it, and how.
 pub(super) struct Store {
-    cache: Cache,
-    route: RouteId,
-    key: CacheKey,
+    pub(super) cache: Cache,
+    pub(super) route: RouteId,
+    pub(super) key: CacheKey,
     /// What makes the entry void while it is on its way: the target's key, and its own.
     names: [KeyName; 2],
     begun: u64,
@@ -142,10 +148,12 @@ pub(super) struct Store {
     takers: Vec<(Takes, Arc<dyn Tier>)>,
     /// Tiers that do not take it, and must not go on with its predecessor.
     leavers: Vec<Arc<dyn Tier>>,
+    /// Others wait for it.
+    pub(super) landing: Option<Landing>,
 }
 
-/// How long a tier may take over a small entry; the other tiers wait for it.
-const PUT_LIMIT: Duration = Duration::from_secs(10);
+/// How long a tier may take over an entry whose body streams, from the first byte to the last.
+const STREAM_LIMIT: Duration = Duration::from_secs(5 * 60);
 
 impl Store {
     /// Does the work behind the response. Whether any tier takes the entry.
@@ -164,21 +172,47 @@ impl Store {
 
     /// A small or shareable body is read once and shared; another streams into the nearest tier that takes streams, and
     /// the rest is filled from what was committed there, so that an incomplete body reaches none.
-    pub(super) fn run(self, entry: StoredResponse) -> BoxFuture<'static, bool> {
+    pub(super) fn run(mut self, mut entry: StoredResponse) -> BoxFuture<'static, bool> {
         Box::pin(async move {
-            for tier in &self.leavers {
-                let _ = within(&*self.cache.runtime, Some(PUT_LIMIT), tier.delete(&self.key)).await;
+            let mut length = entry.body.len().or(entry.head.length);
+            if length.is_none() {
+                // What turns out to be small is for all tiers, and for those who wait.
+                match entry.body.gather(SMALL_BODY, self.limit).await {
+                    Ok(body) => entry.body = body,
+                    Err(error) => return self.broken(&error),
+                }
+                length = entry.body.len();
+                self.reconsider(length);
             }
-            if self.takers.is_empty() {
+            for tier in &self.leavers {
+                self.cache.delete(self.route, &self.key, tier, tier.write_timeout()).await;
+            }
+            if self.takers.is_empty() && self.landing.is_none() {
                 return true;
             }
-            let length = entry.body.len().or(entry.head.length);
             let shared = entry.body.try_clone().is_some() || length.is_some_and(|length| length <= SMALL_BODY);
-            match self.source().filter(|_| !shared) {
+            if shared {
+                return self.share(entry).await;
+            }
+            if let Some(landing) = self.landing.take() {
+                landing.apart(self.cache.runtime.now());
+            }
+            match self.source() {
                 Some(source) => self.stream(entry, source).await,
                 None => self.share(entry).await,
             }
         })
+    }
+
+    /// Lets the hot tier have what has turned out to be of this length.
+    fn reconsider(&mut self, length: Option<u64>) {
+        let leavers = std::mem::take(&mut self.leavers);
+        for tier in leavers {
+            match tier.takes(length) {
+                takes if tier.level() == Level::Hot && takes != Takes::Nothing => self.takers.insert(0, (takes, tier)),
+                _ => self.leavers.push(tier),
+            }
+        }
     }
 
     /// The place of the tier that a stream goes into. An L1 seen to be without effect is passed over when another
@@ -192,84 +226,126 @@ impl Store {
         streams(self.cache.config.0.living.l1_is_inert()).or_else(|| streams(false))
     }
 
-    async fn share(&self, entry: StoredResponse) -> bool {
+    async fn share(mut self, entry: StoredResponse) -> bool {
         let StoredResponse { head, headers, body } = entry;
         let body = match body.buffer(self.limit).await {
             Ok(body) if head.length.is_none_or(|length| body.len() == Some(length)) => body,
-            Ok(_) => return self.failed("storing", &"the body is not of the length announced"),
-            Err(error) => return self.failed("storing", &error),
+            Ok(_) => return self.broken(&"the body is not of the length announced"),
+            Err(error) => return self.broken(&error),
         };
         let entry = StoredResponse { head: with_length(head, body.len()), headers, body };
+        if let (Some(landing), false) = (self.landing.take(), self.is_overtaken())
+            && let Some(copy) = entry.try_clone()
+        {
+            landing.share(copy, self.cache.runtime.now());
+        }
         let mut stored = false;
+        let mut again = None;
         for (_, tier) in &self.takers {
-            if let Some(copy) = entry.try_clone() {
-                let put = Box::pin(self.put(tier, copy));
-                stored |= match within(&*self.cache.runtime, Some(PUT_LIMIT), put).await {
-                    Some(stored) => stored,
-                    None => self.failed(tier.level().as_str(), &"no answer in time"),
-                };
+            let Some(copy) = entry.try_clone() else { continue };
+            match self.put(tier, copy, tier.write_timeout()).await {
+                Ok(()) => stored = true,
+                Err(trouble) if is_worth_another_try(tier, trouble) => again = Some(Arc::clone(tier)),
+                Err(_) => {}
             }
+        }
+        if let Some(tier) = again {
+            self.retry_behind(tier, Source::Entry(entry));
         }
         stored
     }
 
-    async fn stream(&self, entry: StoredResponse, source: usize) -> bool {
+    async fn stream(self, entry: StoredResponse, source: usize) -> bool {
         let Some((_, first)) = self.takers.get(source) else { return false };
+        let first = Arc::clone(first);
         let fields = entry.with_body(Body::empty());
-        if !self.put(first, entry).await {
+        if self.put(&first, entry, Some(STREAM_LIMIT)).await.is_err() {
             return false;
         }
-        for (_, (takes, tier)) in self.takers.iter().enumerate().filter(|(place, _)| *place != source) {
-            let committed = match first.get(&self.key, self.cache.runtime.now()).await {
-                Ok(committed) => committed,
-                Err(error) => return self.failed(first.level().as_str(), &error),
-            };
-            if first.level() == Level::L1 {
-                self.cache.config.0.living.note_l1(committed.is_none());
+        let mut again = None;
+        for (place, (_, tier)) in self.takers.iter().enumerate() {
+            if place == source {
+                continue;
             }
-            let Some(committed) = committed else {
-                return self.failed(first.level().as_str(), &"the entry just stored is not there");
-            };
-            let body = match takes {
-                Takes::Buffer => committed.body.buffer(self.limit).await,
-                _ => Ok(committed.body),
-            };
-            match body {
-                Ok(body) => {
-                    let head = with_length(Arc::clone(&fields.head), body.len());
-                    self.put(tier, StoredResponse { head, ..fields.with_body(body) }).await
-                }
-                Err(error) => return self.failed(tier.level().as_str(), &error),
-            };
+            match self.copy(&first, tier, fields.with_body(Body::empty())).await {
+                Some(Err(trouble)) if is_worth_another_try(tier, trouble) => again = Some(Arc::clone(tier)),
+                Some(_) => {}
+                None => return false,
+            }
+        }
+        if let Some(tier) = again {
+            self.retry_behind(tier, Source::Tier(first, fields));
         }
         true
     }
 
-    async fn put(&self, tier: &Arc<dyn Tier>, entry: StoredResponse) -> bool {
-        // RFC 9111 section 4.4: what was asked for before a change is not there after it.
-        if self.is_overtaken() {
-            return false;
+    /// Fills `tier` from what was committed to `first`; nothing when that is not there.
+    pub(super) async fn copy(
+        &self,
+        first: &Arc<dyn Tier>,
+        tier: &Arc<dyn Tier>,
+        fields: StoredResponse,
+    ) -> Option<Result<(), Trouble>> {
+        let get = first.get(&self.key, self.cache.runtime.now());
+        let committed = match within(&*self.cache.runtime, first.timeout(), get).await {
+            Some(Ok(committed)) => committed,
+            Some(Err(error)) => return self.lost(first.level().as_str(), &error),
+            None => return self.lost(first.level().as_str(), &"no answer in time"),
+        };
+        if first.level() == Level::L1 {
+            self.cache.config.0.living.note_l1(committed.is_none());
         }
-        let result = tier.put(&self.key, entry, self.cache.runtime.now()).await;
-        if self.is_overtaken() {
-            let _ = tier.delete(&self.key).await;
-            return false;
+        let Some(committed) = committed else {
+            return self.lost(first.level().as_str(), &"the entry just stored is not there");
+        };
+        let body = match tier.takes(committed.body.len().or(fields.head.length)) {
+            Takes::Buffer => committed.body.buffer(self.limit).await,
+            _ => Ok(committed.body),
+        };
+        match body {
+            Ok(body) => {
+                let head = with_length(Arc::clone(&fields.head), body.len());
+                Some(self.put(tier, StoredResponse { head, ..fields.with_body(body) }, Some(STREAM_LIMIT)).await)
+            }
+            Err(error) => self.lost(tier.level().as_str(), &error),
         }
-        match &result {
-            Ok(()) => self.cache.config.record(self.route, Event::Stored),
-            Err(error) => drop(self.failed(tier.level().as_str(), error as &TierError)),
-        }
-        result.is_ok()
     }
 
-    fn is_overtaken(&self) -> bool {
+    /// Puts the entry into one tier, unless what it answers was changed meanwhile.
+    pub(super) async fn put(
+        &self,
+        tier: &Arc<dyn Tier>,
+        entry: StoredResponse,
+        limit: Option<Duration>,
+    ) -> Result<(), Trouble> {
+        // RFC 9111 section 4.4: what was asked for before a change is not there after it.
+        if self.is_overtaken() {
+            return Err(Trouble::Refused);
+        }
+        let done = self.cache.put(self.route, &self.key, tier, entry, limit).await;
+        if self.is_overtaken() {
+            self.cache.delete(self.route, &self.key, tier, tier.write_timeout()).await;
+            return Err(Trouble::Refused);
+        }
+        if done.is_ok() {
+            self.cache.config.record(self.route, Event::Stored);
+        }
+        done
+    }
+
+    pub(super) fn is_overtaken(&self) -> bool {
         self.cache.config.0.living.voids.overtook(&self.names, self.begun)
     }
 
-    fn failed(&self, what: &str, why: &dyn std::fmt::Display) -> bool {
+    fn lost<T>(&self, what: &str, why: &dyn std::fmt::Display) -> Option<T> {
         self.cache.config.record(self.route, Event::StoreFailed);
         self.cache.complain(what, why);
-        false
+        None
+    }
+
+    /// Nothing is stored of a body that broke off.
+    fn broken(&self, why: &dyn std::fmt::Display) -> bool {
+        self.lost::<()>("storing", why).is_some()
     }
 }
 

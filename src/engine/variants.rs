@@ -94,7 +94,7 @@ impl Cache {
             if known.id == family && !void && !known.others.contains(&newcomer) {
                 own(&mut entry.head).family.others.push(newcomer);
                 // Failing, it is counted again later; the variant itself is stored.
-                let _ = tier.put(&question.key, entry, self.runtime.now()).await;
+                let _ = self.put(plan.route, &question.key, tier, entry, tier.write_timeout()).await;
             }
         }
     }

@@ -205,9 +205,7 @@ impl<O: Origin> Shadow<O> {
             let (head, headers) = (Arc::clone(&head), Box::new(Lines::default()));
             if tier.level() != Level::Hot {
                 let entry = StoredResponse { head, headers, body: Body::empty() };
-                if let Err(error) = tier.put(marker, entry, now).await {
-                    self.cache.complain(tier.level().as_str(), &error);
-                }
+                let _ = self.cache.put(self.plan.route, marker, tier, entry, tier.write_timeout()).await;
             }
         }
     }

@@ -22,6 +22,8 @@ use crate::message::RequestView;
 use crate::semantics::invalidation::without_default_port;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// The version of what the app stores. Raise it when a new release must not read what the old one stored.
@@ -119,6 +121,27 @@ pub struct CacheKey {
 /// The bytes that name an entry.
 pub type KeyName = [u8; 20];
 
+/// A map by name.
+pub(crate) type NameMap<T> = HashMap<KeyName, T, BuildHasherDefault<NameHasher>>;
+
+/// A key's name is a digest already: its first bytes are as good a hash as any.
+#[derive(Default)]
+pub(crate) struct NameHasher(u64);
+
+impl Hasher for NameHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes.iter().take(8) {
+            self.0 = self.0 << 8 | u64::from(*byte);
+        }
+    }
+
+    fn write_usize(&mut self, _: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 impl CacheKey {
     /// The key of what was asked.
     #[must_use]
@@ -153,6 +176,16 @@ impl CacheKey {
         Self { prefix: Arc::clone(&self.prefix), site: self.site.clone(), digest: input.finish() }
     }
 
+    /// The key of the marker that says who refreshes this entry: the SHA-256 of the text `layercake lease 1` and this key's digest,
+    /// each preceded by its length.
+    #[must_use]
+    pub fn lease(&self) -> Self {
+        let mut input = KeyInput(Sha256::new());
+        input.part(b"layercake lease 1");
+        input.part(&self.digest);
+        Self { digest: input.finish(), ..self.clone() }
+    }
+
     /// The key of something the cache keeps for itself, under this key's site: no request's key is made so.
     #[cfg(feature = "verify")]
     pub(crate) fn marker(&self, prefix: &KeyPrefix, kind: &str, name: &str) -> Self {
@@ -161,6 +194,11 @@ impl CacheKey {
         input.part(kind.as_bytes());
         input.part(name.as_bytes());
         Self { digest: input.finish(), ..self.clone() }
+    }
+
+    /// Scheme and authority of the site the entry belongs to.
+    pub(crate) fn site(&self) -> (&str, &str) {
+        self.site.split_once("://").unwrap_or(("", &self.site))
     }
 
     /// Four bytes of the digest, to tell the few variants of a family apart.

@@ -42,6 +42,8 @@ pub enum NotStored {
     Incomplete,
     /// The target was changed while the answer was on its way (4.4).
     Invalidated,
+    /// A redirect to what was asked: stored, it would go round for ever.
+    Loop,
 }
 
 impl NotStored {
@@ -64,7 +66,14 @@ impl NotStored {
             Self::TooLarge => "too-large",
             Self::Incomplete => "incomplete",
             Self::Invalidated => "invalidated",
+            Self::Loop => "redirect-loop",
         }
+    }
+
+    /// Whether the refusal says nothing of the next answer to the same request.
+    #[must_use]
+    pub const fn is_of_the_moment(self) -> bool {
+        matches!(self, Self::Incomplete | Self::Invalidated)
     }
 
     /// Whether the refusal means that the answer belongs to one person, so that no cache in front may keep it either.

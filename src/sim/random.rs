@@ -1,4 +1,4 @@
-/// Random numbers that follow from a seed (SplitMix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+/// Random numbers that follow from a seed (`SplitMix64`: Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
 /// 2014). The same seed gives the same numbers on every machine.
 ///
 /// ```

@@ -1,10 +1,12 @@
 use super::{Takes, Tier, TierError};
 use crate::entry::StoredResponse;
-use crate::policy::{CacheKey, Level, key::KeyName};
+use crate::policy::{
+    CacheKey, Level,
+    key::{KeyName, NameMap},
+};
 use crate::semantics::freshness::Timestamp;
 use futures::future::{BoxFuture, ready};
-use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -142,28 +144,10 @@ impl Tier for MemoryTier {
 /// swept when void uses outnumber the entries.
 #[derive(Default)]
 struct Shelf {
-    slots: HashMap<KeyName, Slot, BuildHasherDefault<NameHasher>>,
+    slots: NameMap<Slot>,
     uses: VecDeque<(u64, KeyName)>,
     used: u64,
     tick: u64,
-}
-
-/// A key's name is a digest already: its first bytes are as good a hash as any.
-#[derive(Default)]
-struct NameHasher(u64);
-
-impl Hasher for NameHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().take(8) {
-            self.0 = self.0 << 8 | u64::from(*byte);
-        }
-    }
-
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 struct Slot {

@@ -3,8 +3,8 @@
 use super::js;
 use crate::body::{Body, BodyError, HostBody};
 use futures::future::BoxFuture;
+use js_sys::Uint8Array;
 use js_sys::futures::JsFuture;
-use js_sys::{Array, Uint8Array};
 use std::any::Any;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::ReadableStream;
@@ -86,6 +86,10 @@ impl HostBody for JsBuffer {
     }
 
     fn buffer(self: Box<Self>, _: u64) -> BoxFuture<'static, Result<Body, BodyError>> {
+        Box::pin(futures::future::ready(Ok(Body::host(*self))))
+    }
+
+    fn gather(self: Box<Self>, _: u64, _: u64) -> BoxFuture<'static, Result<Body, BodyError>> {
         Box::pin(futures::future::ready(Ok(Body::host(*self))))
     }
 
@@ -227,6 +231,16 @@ pub(super) async fn read_whole(stream: &ReadableStream, limit: u64) -> Result<Ui
     Ok(bytes)
 }
 
+/// Reads `stream` into a buffer if it ends within so many bytes; a longer one goes on as a stream.
+async fn gather(stream: &ReadableStream, within: u64, most: u64, coding: Coding) -> Result<Body, BodyError> {
+    let step = js::gather(stream, number(within), number(most));
+    let gathered = js::wait(step).await.map_err(|error| BodyError::Failed(js::message(&error)))?;
+    Ok(match gathered.dyn_into::<Uint8Array>() {
+        Ok(bytes) => JsBuffer::body(bytes, coding),
+        Err(stream) => JsStream::body(stream.unchecked_into(), coding),
+    })
+}
+
 impl HostBody for JsStream {
     fn len(&self) -> Option<u64> {
         self.length
@@ -242,7 +256,13 @@ impl HostBody for JsStream {
         if stream.locked() {
             return Err(with(stream));
         }
-        let pair: Array = stream.tee().unchecked_into();
+        let pair = match self.length {
+            Some(_) => stream.tee().unchecked_into(),
+            None => match js::split(&stream) {
+                Ok(pair) => pair,
+                Err(_) => return Err(with(stream)),
+            },
+        };
         let branch = |i| with(pair.get(i).unchecked_into());
         Ok((branch(0), branch(1)))
     }
@@ -252,10 +272,20 @@ impl HostBody for JsStream {
         let (length, coding) = (self.length, self.coding);
         Box::pin(SendFuture::new(async move {
             let Some(SendWrapper(stream)) = taken else { return Ok(Body::empty()) };
-            if length.is_some_and(|length| length > limit) {
-                return Err(BodyError::TooLarge { limit });
+            match length {
+                Some(length) if length > limit => Err(BodyError::TooLarge { limit }),
+                Some(_) => Ok(JsBuffer::body(read_whole(&stream, limit).await?, coding)),
+                None => gather(&stream, limit, limit, coding).await,
             }
-            Ok(JsBuffer::body(read_whole(&stream, limit).await?, coding))
+        }))
+    }
+
+    fn gather(mut self: Box<Self>, within: u64, most: u64) -> BoxFuture<'static, Result<Body, BodyError>> {
+        let taken = self.take().map(SendWrapper);
+        let coding = self.coding;
+        Box::pin(SendFuture::new(async move {
+            let Some(SendWrapper(stream)) = taken else { return Ok(Body::empty()) };
+            gather(&stream, within, most, coding).await
         }))
     }
 

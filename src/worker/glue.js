@@ -25,6 +25,93 @@ export async function bytesOf(stream) {
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
+/** One buffer of several. */
+function joined(chunks) {
+  const bytes = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0));
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/**
+ * The bytes of a stream that ends within so many; of a longer one a stream of all its bytes, which fails above `most`.
+ */
+export async function gather(stream, within, most) {
+  const reader = stream.getReader();
+  const chunks = [];
+  let size = 0;
+  const next = async () => {
+    const { done, value } = await reader.read();
+    if (done) return undefined;
+    size += value.length;
+    if (size <= most) return value;
+    reader.cancel().catch(() => {});
+    throw new Error(`the body is larger than ${most} bytes`);
+  };
+  for (let chunk; (chunk = await next()); ) {
+    chunks.push(chunk);
+    if (size <= within) continue;
+    return new ReadableStream({
+      async pull(controller) {
+        const chunk = chunks.shift() ?? (await next());
+        if (chunk) controller.enqueue(chunk);
+        else controller.close();
+      },
+      cancel: (reason) => reader.cancel(reason),
+    });
+  }
+  return joined(chunks);
+}
+
+// How far the copy of a stream may lag behind what the client has read, in bytes.
+const LAG = 8 << 20;
+
+/**
+ * Two streams of what one brings: the client's, and a copy that fails once it lags too far behind. Unlike with `tee()` a copy
+ * that nobody reads does not fill the memory.
+ */
+export function split(stream) {
+  const reader = stream.getReader();
+  const ends = [];
+  let reading;
+  const step = async () => {
+    try {
+      const { done, value } = await reader.read();
+      for (const end of ends) done ? end.close() : end.enqueue(value);
+      const copy = ends.find((end) => end.isCopy);
+      if (-copy?.desiredSize > LAG) {
+        ends.splice(ends.indexOf(copy), 1);
+        copy.error(new Error("the copy lags too far behind"));
+      }
+    } catch (error) {
+      for (const end of ends) end.error(error);
+    }
+    reading = undefined;
+  };
+  const half = (isCopy) => {
+    let end;
+    return new ReadableStream(
+      {
+        start(controller) {
+          end = controller;
+          end.isCopy = isCopy;
+          ends.push(end);
+        },
+        pull: () => (reading ??= step()),
+        cancel(reason) {
+          ends.splice(ends.indexOf(end), 1);
+          return ends.length === 0 ? reader.cancel(reason) : undefined;
+        },
+      },
+      { highWaterMark: 0, size: (chunk) => chunk.length },
+    );
+  };
+  return [half(false), half(true)];
+}
+
 /** The stream, made to fail when it is not of this length. */
 export function fixed(stream, length) {
   return stream.pipeThrough(new FixedLengthStream(length));

@@ -163,9 +163,16 @@ fn corrupt(why: &str) -> TierError {
     TierError::Corrupt(why.to_owned())
 }
 
+/// KV tells its errors apart by their texts alone: `KV PUT failed: 429 Too Many Requests`, `KV put() limit exceeded for the
+/// day.`
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
 fn failed(error: JsValue) -> TierError {
-    TierError::Failed(js::message(&error))
+    let text = js::message(&error);
+    match () {
+        () if text.contains("limit exceeded") => TierError::Exhausted(text),
+        () if text.contains(" 429 ") => TierError::Throttled(text),
+        () => TierError::Failed(text),
+    }
 }
 
 impl Tier for KvTier {

@@ -110,6 +110,13 @@ impl HostBody for Opaque {
         })
     }
 
+    fn gather(self: Box<Self>, within: u64, most: u64) -> BoxFuture<'static, Result<Body, BodyError>> {
+        match self.length {
+            Some(length) if length > within => Box::pin(std::future::ready(Ok(Body::host(*self)))),
+            _ => self.buffer(within.min(most)),
+        }
+    }
+
     fn slice(self: Box<Self>, _: u64, length: u64) -> Body {
         Body::host(Self { length: Some(length), ..*self })
     }

@@ -50,10 +50,11 @@ fn a_stream_is_passed_on_as_it_comes_and_stored_when_it_is_whole() {
     drop(gate);
     assert_eq!(chunk(&world, &mut response.body), None);
     world.runtime.run_background();
-    for tier in [&world.l1, &world.l2] {
+    // It has turned out to be small.
+    for tier in world.tiers() {
         assert!(world.holds(tier));
     }
-    world.send(&get("/a")).says("hit; ttl=60; detail=l1").reads("hello");
+    world.send(&get("/a")).says("hit; ttl=60; detail=hot").reads("hello");
 }
 
 #[test]
@@ -132,7 +133,7 @@ fn an_answer_to_head_or_to_a_condition_is_stored_whole_all_the_same() {
             Ok(response(200, &[("etag", "\"v1\"")], body))
         });
         world.send(&request).says("fwd=uri-miss; ttl=60; stored").reads("");
-        world.send(&get("/a")).says("hit; ttl=60; detail=l1").reads("hello");
+        world.send(&get("/a")).says("hit; ttl=60; detail=hot").reads("hello");
         assert_eq!(world.site.calls(), 1);
     }
 }
@@ -231,7 +232,8 @@ fn a_hosts_stream_of_unknown_length_is_never_read() {
     let world = World::in_memory(table(Policy::ttl(MINUTE)));
     world.site.answer(|_| Ok(response(200, &[], Opaque::stream("theirs", None))));
     assert_eq!(label(&world, "fwd=uri-miss; ttl=60; stored"), "theirs");
-    assert_eq!(label(&world, "hit; ttl=60; detail=l1"), "theirs");
+    // The host has found it to be small.
+    assert_eq!(label(&world, "hit; ttl=60; detail=hot"), "theirs");
 }
 
 #[test]

@@ -12,10 +12,10 @@ use crate::message::RequestView;
 use crate::policy::document::{Document, DocumentError};
 #[cfg(feature = "lint")]
 use crate::policy::lint::{self, Finding, Table};
-use crate::policy::{Computed, KeyPrefix, Policy, RouteId, Routes, SchemaVersion, Values};
+use crate::policy::{Computed, KeyPrefix, Level, Policy, RouteId, Routes, SchemaVersion, Values};
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::status::StatusForm;
-use crate::stats::{Counters, Event, Recorder, Stats};
+use crate::stats::{Counters, Event, Operation, Recorder, Stats, Trouble};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -169,6 +169,13 @@ impl CacheConfig {
         }
     }
 
+    pub(super) fn trouble(&self, level: Level, operation: Operation, trouble: Trouble) {
+        self.0.counters.trouble(level, operation, trouble);
+        if let Some(recorder) = &self.0.recorder {
+            recorder.trouble(level, operation, trouble);
+        }
+    }
+
     /// What was counted, as one line of JSON ([`Stats::to_log_line`]).
     #[must_use]
     pub fn to_log_line(&self) -> String {
@@ -285,20 +292,5 @@ mod tests {
         request();
         assert!(config.due_log_line(at(102)).is_none());
         assert!(config.due_log_line(at(161)).is_some());
-    }
-
-    #[test]
-    fn one_refresh_per_key_until_its_lease_lapses() {
-        let config = shop().build().unwrap();
-        let (lease, at) = (Duration::from_secs(30), Timestamp::from_secs);
-        assert!(config.0.living.begin_refresh([1; 20], at(0), lease));
-        assert!(!config.0.living.begin_refresh([1; 20], at(29), lease));
-        assert!(config.0.living.begin_refresh([2; 20], at(29), lease));
-        assert!(config.0.living.begin_refresh([1; 20], at(30), lease));
-        config.0.living.end_refresh([1; 20], at(31), None);
-        assert!(config.0.living.begin_refresh([1; 20], at(31), lease));
-        config.0.living.end_refresh([1; 20], at(32), Some(Duration::from_secs(5)));
-        assert!(!config.0.living.begin_refresh([1; 20], at(36), lease));
-        assert!(config.0.living.begin_refresh([1; 20], at(37), lease));
     }
 }

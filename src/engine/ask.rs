@@ -1,0 +1,247 @@
+//! Nothing stored will do as it is: the origin is asked, by one request for all that want the same, and waited for no longer
+//! than the policy lets a visitor wait.
+
+use super::detach::Detached;
+use super::fill::Fetched;
+use super::flight::Landing;
+use super::join::{Joined, is_shareable, may_stand_in};
+use super::lookup::Hit;
+use super::plan::{Plan, Question};
+use super::revalidate::Stale;
+use super::{Answer, Cache, Origin};
+use crate::body::Body;
+use crate::message::{HeaderFields as _, Lines, Response};
+use crate::runtime::within;
+use crate::semantics::decimal;
+use crate::semantics::freshness::Timestamp;
+use crate::semantics::status::{CacheStatus, ForwardReason};
+use crate::semantics::validation::Validators;
+use crate::stats::Event;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// The one who waits for the origin, as the work done for him sees him.
+struct Visitor {
+    /// What was found stored: for the origin's 304, or to stand in for its failure. Whoever is first takes it.
+    stored: Mutex<Option<Hit>>,
+    /// He has gone, or has got something else.
+    left: Arc<AtomicBool>,
+}
+
+impl Visitor {
+    fn with(stored: Option<Hit>) -> Self {
+        Self { stored: Mutex::new(stored), left: Arc::default() }
+    }
+
+    fn stored<T>(&self, act: impl FnOnce(&mut Option<Hit>) -> T) -> T {
+        act(&mut self.stored.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn take_stored(&self) -> Option<Hit> {
+        self.stored(Option::take)
+    }
+
+    /// What may stand in for the origin at `now`, taken.
+    fn take_stand_in(&self, now: Timestamp) -> Option<Hit> {
+        self.stored(|stored| if may_stand_in(stored.as_ref(), now) { stored.take() } else { None })
+    }
+
+    fn has_left(&self) -> bool {
+        self.left.load(Ordering::Relaxed)
+    }
+}
+
+/// What the origin was asked, and what it said.
+struct Reply<E> {
+    said: Result<Response, E>,
+    request_time: Timestamp,
+    /// Whether it was asked for no more than a 304 where nothing has changed.
+    conditional: bool,
+    /// Whether it was asked for a whole answer.
+    whole: bool,
+}
+
+impl Cache {
+    /// Answers with what another request is fetching, or fetches it, for others too.
+    pub(super) async fn obtain<O: Origin>(
+        &self,
+        plan: &Plan,
+        mut question: Box<Question>,
+        reason: ForwardReason,
+        mut stored: Option<Hit>,
+        origin: O,
+    ) -> (Arc<Question>, Result<Answer, O::Error>) {
+        let landing = if is_shareable(plan, &question, reason) {
+            match self.join(plan, &mut question, reason, &mut stored).await {
+                Joined::Answered(answer) => return (Arc::from(question), Ok(*answer)),
+                Joined::Leader(landing) => Some(landing),
+                Joined::Alone => None,
+            }
+        } else {
+            None
+        };
+        let question: Arc<Question> = Arc::from(question);
+        let patience = &plan.policy.terms.patience;
+        if landing.is_none() && patience.soft_timeout.is_none() && patience.hard_timeout.is_none() {
+            let visitor = Visitor::with(stored);
+            let reply = self.fetch(plan, &question, &visitor, origin).await;
+            let answer = self.answer(plan, &question, reason, &visitor, reply, None);
+            return (question, answer);
+        }
+        let visitor = Arc::new(Visitor::with(stored));
+        let work =
+            self.clone().work(plan.clone(), Arc::clone(&question), reason, Arc::clone(&visitor), origin, landing);
+        let work = Detached::begin(&self.runtime, Arc::clone(&visitor.left), work);
+        let answer = self.wait(plan, &question, reason, &visitor, work).await;
+        (question, answer)
+    }
+
+    /// Asks the origin and sees to what it says, even if nobody waits for it any more.
+    async fn work<O: Origin>(
+        self,
+        plan: Plan,
+        question: Arc<Question>,
+        reason: ForwardReason,
+        visitor: Arc<Visitor>,
+        origin: O,
+        landing: Option<Landing>,
+    ) -> Option<Result<Answer, O::Error>> {
+        let found = visitor.stored(|stored| stored.as_ref().map(Stale::of));
+        let reply = self.fetch(&plan, &question, &visitor, origin).await;
+        if !visitor.has_left() {
+            return Some(self.answer(&plan, &question, reason, &visitor, reply, landing));
+        }
+        // What was found is on its way to the visitor, or nothing was: the answer is for the tiers alone, and those who wait.
+        if let (Ok(said), true, false) = (reply.said, reply.whole, question.no_store) {
+            let plan = Plan { head: false, ..plan };
+            let found = found.unwrap_or_default();
+            let work = self.taken_in(&plan, &question, &found, said, reply.request_time).await;
+            if let Some((mut store, entry)) = work {
+                store.landing = landing;
+                store.run(entry).await;
+            }
+        }
+        None
+    }
+
+    async fn fetch<O: Origin>(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        visitor: &Visitor,
+        origin: O,
+    ) -> Reply<O::Error> {
+        let request_time = self.runtime.now();
+        // A HEAD that goes on as it is says what it has to say in full; a part is not what is asked for.
+        let validators = visitor.stored(|stored| match stored {
+            Some(hit) if hit.entry.head.part.is_none() && (question.ask.whole || !plan.head) => hit.entry.validators(),
+            _ => Validators::default(),
+        });
+        let conditional = !validators.is_empty();
+        let ask = if conditional { question.conditional(validators.into_conditions()) } else { question.ask.clone() };
+        let whole = ask.whole;
+        Reply { said: origin.fetch(ask).await, request_time, conditional, whole }
+    }
+
+    /// What the visitor gets for what the origin said: fills the tiers behind the response, and lets what is stored answer when
+    /// the origin confirmed it (RFC 9111 section 4.3) or failed (RFC 5861 section 4).
+    fn answer<E>(
+        &self,
+        plan: &Plan,
+        question: &Arc<Question>,
+        reason: ForwardReason,
+        visitor: &Visitor,
+        Reply { said, request_time, conditional, whole }: Reply<E>,
+        landing: Option<Landing>,
+    ) -> Result<Answer, E> {
+        let now = self.runtime.now();
+        let (part, stored) = match visitor.take_stored() {
+            Some(hit) if hit.entry.head.part.is_some() => (Some(hit.entry), None),
+            stored => (None, stored),
+        };
+        let letter = plan.policy.terms.store.to_the_letter;
+        let status = CacheStatus::forwarded(reason);
+        match (said, stored) {
+            // RFC 9111 section 4.2.4: disconnected.
+            (Err(error), Some(hit)) => {
+                let freshness = hit.entry.head.freshness;
+                if freshness.may_serve_on_error(now) || (letter && freshness.may_serve_disconnected(now)) {
+                    Ok(self.serve_stale(plan, question, hit, Event::StaleIfError))
+                } else {
+                    Err(error)
+                }
+            }
+            (Err(error), None) => Err(error),
+            (Ok(failed), Some(hit))
+                if matches!(failed.status, 500 | 502 | 503 | 504)
+                    && hit.entry.head.freshness.may_serve_on_error(now) =>
+            {
+                let mut answer = self.serve_stale(plan, question, hit, Event::StaleIfError);
+                answer.status.forward_status = Some(failed.status);
+                Ok(answer)
+            }
+            (Ok(said), Some(hit)) if said.status == 304 && conditional => {
+                Ok(self.confirmed(plan, question, hit.entry, &said, request_time, status, landing))
+            }
+            (Ok(response), stored) => {
+                if let Some(hit) = stored.filter(|_| plan.head && !whole) {
+                    self.head_says(plan, question, hit, &response, request_time);
+                }
+                let fetched = Fetched { part, landing, ..Fetched::new(response, request_time, whole, status) };
+                Ok(self.fill(plan, question, fetched))
+            }
+        }
+    }
+
+    /// Waits as long as the policy lets a visitor wait; then what is stored stands in, or a 504 says so.
+    async fn wait<E: Send + 'static>(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        reason: ForwardReason,
+        visitor: &Visitor,
+        mut work: Detached<Option<Result<Answer, E>>>,
+    ) -> Result<Answer, E> {
+        let patience = &plan.policy.terms.patience;
+        let left = |limit: Duration| question.asked.plus(limit).since(self.runtime.now());
+        let soft = patience
+            .soft_timeout
+            .filter(|soft| visitor.stored(|stored| may_stand_in(stored.as_ref(), question.asked.plus(*soft))));
+        for (limit, last) in [(soft, false), (patience.hard_timeout, true)] {
+            let Some(limit) = limit else { continue };
+            if let Some(done) = within(&*self.runtime, Some(left(limit)), &mut work).await {
+                return done.flatten().unwrap_or_else(|| Ok(self.too_late(plan, reason)));
+            }
+            let stand_in = visitor.take_stand_in(self.runtime.now());
+            if stand_in.is_some() || last {
+                self.config.record(plan.route, Event::TimedOut);
+            }
+            match stand_in {
+                Some(hit) => return Ok(self.serve_stale(plan, question, hit, Event::StaleIfError)),
+                None if last => return Ok(self.too_late(plan, reason)),
+                None => {}
+            }
+        }
+        work.await.flatten().unwrap_or_else(|| Ok(self.too_late(plan, reason)))
+    }
+
+    /// The origin takes longer than a visitor is to wait, and nothing can stand in (RFC 9110 section 15.6.5).
+    pub(super) fn too_late(&self, plan: &Plan, reason: ForwardReason) -> Answer {
+        let limit = plan.policy.terms.patience.hard_timeout.unwrap_or_default();
+        let (secs, millis) = (limit.as_secs(), u64::from(limit.subsec_millis()));
+        let time = match millis {
+            0 => decimal(secs) + " s",
+            _ => decimal(secs * 1000 + millis) + " ms",
+        };
+        let text = ["The origin did not answer within ", &time, ".\n"].concat();
+        let mut headers = Box::new(Lines::default());
+        headers.set("content-type", "text/plain; charset=utf-8");
+        headers.set("cache-control", "no-store");
+        headers.set("content-length", &decimal(text.len() as u64));
+        let body = if plan.head { Body::empty() } else { Body::from(text.into_bytes()) };
+        let response = Response { status: 504, headers, body, luggage: None };
+        let status = CacheStatus::forwarded(reason).detail("timeout");
+        Answer { response, status, event: Event::Error, now: self.runtime.now() }
+    }
+}

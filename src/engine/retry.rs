@@ -1,0 +1,101 @@
+//! A write to L2 that failed is tried again, where it can still matter.
+//!
+//! What the nearer tiers do not keep the next request brings again; L2 is what other data centres and the next deployment live
+//! on, and it says 429 to the second write of a key within a second.
+
+use super::store::Store;
+use crate::entry::StoredResponse;
+use crate::policy::Level;
+use crate::stats::{Event, Trouble};
+use crate::tier::Tier;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+/// The pauses before each trial, in milliseconds; up to half as much again is added at random. All of them fit what a Worker's
+/// `waitUntil` lasts.
+const PAUSES: [u64; 3] = [1100, 3000, 7000];
+
+/// How long an entry must be of use yet to be worth another write.
+const WORTH: Duration = Duration::from_secs(30);
+
+/// How many writes of one isolate may wait to be tried again.
+const MOST: u32 = 16;
+
+/// Where the entry is taken from once more.
+pub(super) enum Source {
+    /// It is in a buffer.
+    Entry(StoredResponse),
+    /// It was committed to this tier, and has these fields.
+    Tier(Arc<dyn Tier>, StoredResponse),
+}
+
+impl Source {
+    const fn entry(&self) -> &StoredResponse {
+        match self {
+            Self::Entry(entry) | Self::Tier(_, entry) => entry,
+        }
+    }
+}
+
+/// Whether a write that failed so may succeed a little later, and is missed if it does not.
+pub(super) fn is_worth_another_try(tier: &Arc<dyn Tier>, trouble: Trouble) -> bool {
+    tier.level() == Level::L2 && matches!(trouble, Trouble::Failed | Trouble::TimedOut | Trouble::Throttled)
+}
+
+/// One of the writes that wait.
+struct Waiting<'a>(&'a AtomicU32);
+
+impl<'a> Waiting<'a> {
+    fn begin(count: &'a AtomicU32) -> Option<Self> {
+        let next = |n: u32| (n < MOST).then_some(n + 1);
+        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok().map(|_| Self(count))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Store {
+    /// Tries again behind the response until it is done, no longer worth it, or hopeless.
+    pub(super) fn retry_behind(self, tier: Arc<dyn Tier>, source: Source) {
+        let runtime = Arc::clone(&self.cache.runtime);
+        runtime.spawn(Box::pin(async move { self.retry(&tier, source).await }));
+    }
+
+    async fn retry(&self, tier: &Arc<dyn Tier>, source: Source) {
+        let runtime = &self.cache.runtime;
+        let Some(_waiting) = Waiting::begin(&self.cache.config.0.living.retries) else { return };
+        for pause in PAUSES {
+            // Half of the pause, in parts of 2^16.
+            let more = (pause * u64::from(runtime.random() >> 16)) >> 17;
+            runtime.sleep(Duration::from_millis(pause + more)).await;
+            let head = Arc::clone(&source.entry().head);
+            if self.is_overtaken() || head.freshness.usable_left(runtime.now()) < WORTH {
+                return;
+            }
+            // Somebody may have written a newer one: a read costs a tenth of a write.
+            let there = self.cache.look(self.route, &self.key, tier).await;
+            if there.is_some_and(|there| there.head.received >= head.received) {
+                return;
+            }
+            self.cache.config.record(self.route, Event::StoreRetried);
+            let (first, copy) = match &source {
+                Source::Entry(entry) => (None, entry.try_clone()),
+                Source::Tier(first, fields) => (Some(Arc::clone(first)), fields.try_clone()),
+            };
+            let done = match (first, copy) {
+                (Some(first), Some(fields)) => self.copy(&first, tier, fields).await,
+                (None, Some(entry)) => Some(self.put(tier, entry, tier.write_timeout()).await),
+                _ => None,
+            };
+            match done {
+                Some(Err(trouble)) if is_worth_another_try(tier, trouble) || trouble == Trouble::Skipped => {}
+                _ => return,
+            }
+        }
+    }
+}

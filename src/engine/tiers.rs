@@ -1,0 +1,161 @@
+//! Asking the tiers: in time, not when they are known to fail, and with everything that goes wrong counted.
+
+use super::Cache;
+use super::breaker::{Verdict, Way};
+use super::plan::Plan;
+use crate::entry::StoredResponse;
+use crate::policy::{CacheKey, RouteId};
+use crate::runtime::within;
+use crate::stats::{Event, Operation, Trouble};
+use crate::tier::{Tier, TierError};
+use std::fmt::Display;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// An entry whose body is of another length than its head says is cut short, whatever the tier made of it.
+fn is_whole(entry: &StoredResponse) -> bool {
+    entry.body.len().is_none_or(|length| entry.head.length.is_none_or(|expected| expected == length))
+}
+
+impl Cache {
+    /// The entry a tier has under `key`, whatever its age; a tier that fails, is slow or has been failing has none.
+    pub(super) async fn get(&self, plan: &Plan, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
+        self.look(plan.route, key, tier).await
+    }
+
+    /// The same on account of a route.
+    pub(super) async fn look(&self, route: RouteId, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
+        let (since, level, living) = (self.runtime.now(), tier.level(), &self.config.0.living);
+        let Some(limit) = tier.timeout() else {
+            return self.found(route, key, tier, Some(tier.get(key, since).await)).ok().flatten();
+        };
+        if !living.breakers.lets_through(level, Way::Read, since) {
+            self.skipped(route, tier, Operation::Get);
+            return None;
+        }
+        let trusted = tier.earns_trust() && !living.trust.begin(level, since, limit);
+        let got = within(&*self.runtime, (!trusted).then_some(limit), tier.get(key, since)).await;
+        let now = self.runtime.now();
+        if tier.earns_trust() {
+            living.trust.end(level, since, now, limit, matches!(got, Some(Ok(_))));
+        }
+        let found = self.found(route, key, tier, got);
+        living.breakers.note(level, Way::Read, since, now, verdict(found.as_ref().err()));
+        found.ok().flatten()
+    }
+
+    fn found(
+        &self,
+        route: RouteId,
+        key: &CacheKey,
+        tier: &Arc<dyn Tier>,
+        got: Option<Result<Option<StoredResponse>, TierError>>,
+    ) -> Result<Option<StoredResponse>, Trouble> {
+        let (trouble, error) = match got {
+            Some(Ok(None)) => return Ok(None),
+            Some(Ok(Some(entry))) if entry.head.key_check == key.check() && is_whole(&entry) => {
+                return Ok(Some(entry));
+            }
+            Some(Ok(Some(_))) => {
+                self.config.trouble(tier.level(), Operation::Get, Trouble::Corrupt);
+                self.config.record(route, Event::Corrupt);
+                return Err(Trouble::Corrupt);
+            }
+            Some(Err(error)) => (trouble(&error), Some(error)),
+            None => (Trouble::TimedOut, None),
+        };
+        let event = if trouble == Trouble::Corrupt { Event::Corrupt } else { Event::TierFailed };
+        self.failed(route, tier, Operation::Get, trouble, event, error.as_ref());
+        Err(trouble)
+    }
+
+    /// Puts `entry` into a tier, within `limit`.
+    pub(super) async fn put(
+        &self,
+        route: RouteId,
+        key: &CacheKey,
+        tier: &Arc<dyn Tier>,
+        entry: StoredResponse,
+        limit: Option<Duration>,
+    ) -> Result<(), Trouble> {
+        let (since, level, breakers) = (self.runtime.now(), tier.level(), &self.config.0.living.breakers);
+        let guarded = tier.timeout().is_some();
+        // What is not read need not be written.
+        if guarded && (breakers.is_open(level, Way::Read) || !breakers.lets_through(level, Way::Write, since)) {
+            self.skipped(route, tier, Operation::Put);
+            return Err(Trouble::Skipped);
+        }
+        let put = within(&*self.runtime, limit, tier.put(key, entry, since)).await;
+        let done = match put {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err((trouble(&error), Some(error))),
+            None => Err((Trouble::TimedOut, None)),
+        };
+        let done = done.map_err(|(trouble, error)| {
+            self.failed(route, tier, Operation::Put, trouble, Event::StoreFailed, error.as_ref());
+            trouble
+        });
+        if guarded {
+            breakers.note(level, Way::Write, since, self.runtime.now(), verdict(done.as_ref().err()));
+        }
+        done
+    }
+
+    /// Deletes what a tier has under `key`, however it has been doing: what is not deleted comes back.
+    pub(super) async fn delete(
+        &self,
+        route: RouteId,
+        key: &CacheKey,
+        tier: &Arc<dyn Tier>,
+        limit: Option<Duration>,
+    ) -> bool {
+        let (trouble, error) = match within(&*self.runtime, limit, tier.delete(key)).await {
+            Some(Ok(())) => return true,
+            Some(Err(error)) => (trouble(&error), Some(error)),
+            None => (Trouble::TimedOut, None),
+        };
+        self.failed(route, tier, Operation::Delete, trouble, Event::TierFailed, error.as_ref());
+        false
+    }
+
+    fn skipped(&self, route: RouteId, tier: &Arc<dyn Tier>, operation: Operation) {
+        self.config.trouble(tier.level(), operation, Trouble::Skipped);
+        self.config.record(route, Event::TierSkipped);
+    }
+
+    #[inline(never)]
+    fn failed(
+        &self,
+        route: RouteId,
+        tier: &Arc<dyn Tier>,
+        operation: Operation,
+        trouble: Trouble,
+        event: Event,
+        error: Option<&TierError>,
+    ) {
+        self.config.trouble(tier.level(), operation, trouble);
+        self.config.record(route, event);
+        let why: &dyn Display = error.map_or(&"no answer in time", |error| error);
+        self.complain(&[tier.level().as_str(), ", ", operation.as_str()].concat(), why);
+    }
+}
+
+/// The reason that is counted for an error.
+const fn trouble(error: &TierError) -> Trouble {
+    match error {
+        TierError::Failed(_) => Trouble::Failed,
+        TierError::Throttled(_) => Trouble::Throttled,
+        TierError::Exhausted(_) => Trouble::Exhausted,
+        TierError::Corrupt(_) => Trouble::Corrupt,
+        TierError::Refused(_) => Trouble::Refused,
+    }
+}
+
+/// What it says of the tier. That an entry is no good is no fault of the tier's.
+const fn verdict(trouble: Option<&Trouble>) -> Verdict {
+    match trouble {
+        None | Some(Trouble::Corrupt | Trouble::Refused | Trouble::Skipped) => Verdict::Well,
+        Some(Trouble::Exhausted) => Verdict::Exhausted,
+        Some(Trouble::Failed | Trouble::TimedOut | Trouble::Throttled) => Verdict::Badly,
+    }
+}
