@@ -8,6 +8,7 @@
 #           SIZE             requests at once (1000)
 #           FOLLOWER_ROUNDS  for the followers' delay (20)
 #           CANDIDATES       only these besides bare ("layercake js-hand")
+#           VARIANTS         only these ("1 KB,expired")
 # outage    OUTAGE_SECONDS   how long it lasts (60); a third of it before and after
 #           KINDS            only those whose name contains one of these words ("503 KV")
 #           RATE, PATHS      requests per second (200), over so many paths (300)

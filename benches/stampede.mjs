@@ -35,6 +35,8 @@ const VARIANTS = [
   { name: "expired", first: "brief", letters: KB, prepare: expire },
 ];
 
+const variantsWanted = (process.env.VARIANTS ?? "").split(",").filter(Boolean);
+
 let next = 0;
 
 async function fire(raw, { first, letters, delay = 100, script = "", status, prepare, size }) {
@@ -72,6 +74,7 @@ let failed = false;
 const variants = [];
 console.log(`${SIZE} requests at once for one path (2 MB: ${SIZE / 5}); origin calls are the origin's own count, per 1,000`);
 for (const variant of VARIANTS) {
+  if (variantsWanted.length && !variantsWanted.includes(variant.name)) continue;
   const size = variant.size ?? SIZE;
   const results = {};
   console.log(`\n${variant.name}`);
