@@ -256,13 +256,7 @@ impl HostBody for JsStream {
         if stream.locked() {
             return Err(with(stream));
         }
-        let pair = match self.length {
-            Some(_) => stream.tee().unchecked_into(),
-            None => match js::split(&stream) {
-                Ok(pair) => pair,
-                Err(_) => return Err(with(stream)),
-            },
-        };
+        let pair: js_sys::Array = stream.tee().unchecked_into();
         let branch = |i| with(pair.get(i).unchecked_into());
         Ok((branch(0), branch(1)))
     }

@@ -36,80 +36,55 @@ function joined(chunks) {
   return bytes;
 }
 
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// How far a store may lag behind a stream, in bytes, because what it has not taken yet is in memory; and how long in all, in
+// milliseconds, the stream is held up for one that does.
+const LAG = 8 << 20;
+const PATIENCE = 5000;
+
 /**
- * The bytes of a stream that ends within so many; of a longer one a stream of all its bytes, which fails above `most`.
+ * The bytes of a stream that ends within so many; of a longer one a stream of all its bytes. That fails above `most`, and when
+ * its reader lags too far behind; it is read without waiting for its reader, because what is not read of one branch of a `tee()` the
+ * other piles up in memory.
  */
 export async function gather(stream, within, most) {
   const reader = stream.getReader();
   const chunks = [];
   let size = 0;
+  // A body that fails at once is to fail behind the head of the response, as it would without a copy.
+  await sleep(0);
   const next = async () => {
     const { done, value } = await reader.read();
     if (done) return undefined;
     size += value.length;
-    if (size <= most) return value;
-    reader.cancel().catch(() => {});
-    throw new Error(`the body is larger than ${most} bytes`);
+    if (size > most) throw new Error(`the body is larger than ${most} bytes`);
+    return value;
+  };
+  const pump = async (controller) => {
+    try {
+      let held = 0;
+      for (const chunk of chunks) controller.enqueue(chunk);
+      for (let chunk; (chunk = await next()); ) {
+        controller.enqueue(chunk);
+        for (; -controller.desiredSize > LAG; held += 10) {
+          if (held >= PATIENCE) throw new Error("the store does not keep up with the body");
+          await sleep(10);
+        }
+      }
+      controller.close();
+    } catch (error) {
+      reader.cancel(error).catch(() => {});
+      controller.error(error);
+    }
   };
   for (let chunk; (chunk = await next()); ) {
     chunks.push(chunk);
     if (size <= within) continue;
-    return new ReadableStream({
-      async pull(controller) {
-        const chunk = chunks.shift() ?? (await next());
-        if (chunk) controller.enqueue(chunk);
-        else controller.close();
-      },
-      cancel: (reason) => reader.cancel(reason),
-    });
+    const source = { start: (controller) => void pump(controller), cancel: (reason) => reader.cancel(reason) };
+    return new ReadableStream(source, { highWaterMark: 0, size: (chunk) => chunk.length });
   }
   return joined(chunks);
-}
-
-// How far the copy of a stream may lag behind what the client has read, in bytes.
-const LAG = 8 << 20;
-
-/**
- * Two streams of what one brings: the client's, and a copy that fails once it lags too far behind. Unlike with `tee()` a copy
- * that nobody reads does not fill the memory.
- */
-export function split(stream) {
-  const reader = stream.getReader();
-  const ends = [];
-  let reading;
-  const step = async () => {
-    try {
-      const { done, value } = await reader.read();
-      for (const end of ends) done ? end.close() : end.enqueue(value);
-      const copy = ends.find((end) => end.isCopy);
-      if (-copy?.desiredSize > LAG) {
-        ends.splice(ends.indexOf(copy), 1);
-        copy.error(new Error("the copy lags too far behind"));
-      }
-    } catch (error) {
-      for (const end of ends) end.error(error);
-    }
-    reading = undefined;
-  };
-  const half = (isCopy) => {
-    let end;
-    return new ReadableStream(
-      {
-        start(controller) {
-          end = controller;
-          end.isCopy = isCopy;
-          ends.push(end);
-        },
-        pull: () => (reading ??= step()),
-        cancel(reason) {
-          ends.splice(ends.indexOf(end), 1);
-          return ends.length === 0 ? reader.cancel(reason) : undefined;
-        },
-      },
-      { highWaterMark: 0, size: (chunk) => chunk.length },
-    );
-  };
-  return [half(false), half(true)];
 }
 
 /** The stream, made to fail when it is not of this length. */
@@ -184,7 +159,7 @@ async function whole(body, put, remove) {
     if (body?.whole === false) throw new Error("the body broke off");
   } catch (error) {
     for (const wait of body instanceof ReadableStream ? [0, 250] : []) {
-      await new Promise((resolve) => setTimeout(resolve, wait));
+      await sleep(wait);
       await remove();
     }
     throw error;

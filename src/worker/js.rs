@@ -68,9 +68,6 @@ extern "C" {
     pub(super) fn gather(stream: &ReadableStream, within: f64, most: f64) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(super) fn split(stream: &ReadableStream) -> Result<Array, JsValue>;
-
-    #[wasm_bindgen(catch)]
     pub(super) fn fixed(stream: &ReadableStream, length: f64) -> Result<ReadableStream, JsValue>;
 
     #[wasm_bindgen(catch)]
