@@ -31,7 +31,7 @@ const VARIANTS = [
   { name: "not to be stored", first: "day", letters: KB, script: "header=cache-control:no-store" },
   { name: "503 from the origin", first: "day", letters: KB, script: "status=503", status: 503 },
   { name: "2 s at the origin", first: "day", letters: KB, delay: 2000 },
-  { name: "expired, stale-while-revalidate", first: "behind", letters: KB, prepare: expire },
+  { name: "stale-while-revalidate", first: "behind", letters: KB, prepare: expire },
   { name: "expired", first: "brief", letters: KB, prepare: expire },
 ];
 
