@@ -1,6 +1,7 @@
 //! The origin's answer goes out; what may be stored is stored behind it.
 
 use super::flight::Landing;
+use super::lookup::SMALL_BODY;
 use super::plan::{Plan, Question};
 use super::store::{belongs_in_l2, outlasts};
 use super::variants::Slot;
@@ -114,14 +115,17 @@ impl Cache {
         Answer { response, status, event, now: self.runtime.now() }
     }
 
-    /// Shares an entry with those who wait for it, if its body is a buffer. Otherwise they wait a while for the body.
+    /// Shares an entry with those who wait for it, if its body is a buffer. One that is known to be small soon will be; others they wait
+    /// for a while.
     fn share_at_once(&self, landing: Landing, entry: &StoredResponse) -> Option<Landing> {
         let now = self.runtime.now();
         if let Some(copy) = entry.try_clone() {
             landing.share(copy, now);
             return None;
         }
-        landing.expect_body(now);
+        if entry.body.len().or(entry.head.length).is_none_or(|length| length > SMALL_BODY) {
+            landing.expect_body(now);
+        }
         Some(landing)
     }
 

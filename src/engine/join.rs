@@ -14,8 +14,9 @@ use futures::future::select;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a follower looks again where nothing may wake it, in milliseconds: at first, and at most.
-const LOOKS: (u64, u64) = (1, 16);
+/// How long a follower pauses before it looks again, where nothing may wake it: an eighth of the time it has waited, within
+/// these bounds, so that many followers do not keep their leader from the processor.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
 
 /// How a request fared that might share another's call of the origin.
 pub(super) enum Joined {
@@ -102,7 +103,7 @@ impl Cache {
 
     /// Waits for a call to land; nothing when it has not by then.
     async fn follow(&self, plan: &Plan, question: &Question, flight: &Arc<Flight>, until: Timestamp) -> Option<Look> {
-        let mut pause = LOOKS.0;
+        let since = self.runtime.now();
         loop {
             let boarding = self.boarding(plan, question);
             if boarding.now >= until {
@@ -120,8 +121,8 @@ impl Cache {
             if let Some(raised) = raised {
                 drop(select(raised, self.runtime.sleep(left)).await);
             } else {
-                self.runtime.sleep(left.min(Duration::from_millis(pause))).await;
-                pause = (2 * pause).min(LOOKS.1);
+                let pause = (boarding.now.since(since) / 8).clamp(PAUSES.0, PAUSES.1);
+                self.runtime.sleep(left.min(pause)).await;
             }
         }
     }

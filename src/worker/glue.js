@@ -18,6 +18,15 @@ export function present(headers, names) {
   return bits;
 }
 
+/**
+ * A promise of the request under way, and what resolves it from within another request. Not `new Promise(...)`: once V8 has
+ * optimised that, the promise may have lost the mark of its request, and goes on within the one that resolves it.
+ */
+export function signal() {
+  const { promise, resolve } = Promise.withResolvers();
+  return [promise, resolve];
+}
+
 // ---- Bodies
 
 /** All the bytes of a stream, or of no body. */
@@ -255,7 +264,8 @@ export function endOverdue(limit) {
 export async function matchIn(name, url) {
   const cache = await cacheOf(name);
   const lookUp = { since: Date.now() };
-  const ended = new Promise((_, reject) => (lookUp.end = reject));
+  const { promise: ended, reject } = Promise.withResolvers();
+  lookUp.end = reject;
   lookUps.add(lookUp);
   let match;
   try {
