@@ -41,7 +41,7 @@ leaks: setup ## does anybody get another's answer? layercake through each tier, 
 
 simulate: SEEDS ?= 10000
 simulate: ## the engine in random worlds of data centres, KV and failing origins; SEEDS=10000
-	@SEEDS=$(SEEDS) cargo test --quiet --features sim --test simulation random
+	@SEEDS=$(SEEDS) cargo test --quiet --profile tools --features sim --test simulation random
 
 fuzz: SECONDS_EACH ?= 60
 fuzz: ## the parsers under libFuzzer, a minute each; SECONDS_EACH=60

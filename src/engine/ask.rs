@@ -158,9 +158,11 @@ impl Cache {
         };
         let letter = plan.policy.terms.store.to_the_letter;
         let status = CacheStatus::forwarded(reason);
+        let failed = |landing: Option<Landing>| landing.into_iter().for_each(|landing| landing.failed(now));
         match (said, stored) {
             // RFC 9111 section 4.2.4: disconnected.
             (Err(error), Some(hit)) => {
+                failed(landing);
                 let disconnected = || {
                     letter
                         && hit.entry.head.freshness.may_serve_disconnected(now)
@@ -172,12 +174,16 @@ impl Cache {
                     Err(error)
                 }
             }
-            (Err(error), None) => Err(error),
-            (Ok(failed), Some(hit))
-                if matches!(failed.status, 500 | 502 | 503 | 504) && self.may_stand_in(question, &hit, now) =>
+            (Err(error), None) => {
+                failed(landing);
+                Err(error)
+            }
+            (Ok(said), Some(hit))
+                if matches!(said.status, 500 | 502 | 503 | 504) && self.may_stand_in(question, &hit, now) =>
             {
+                failed(landing);
                 let mut answer = self.serve_stale(plan, question, hit, Event::StaleIfError);
-                answer.status.forward_status = Some(failed.status);
+                answer.status.forward_status = Some(said.status);
                 Ok(answer)
             }
             (Ok(said), Some(hit)) if said.status == 304 && conditional => {

@@ -65,9 +65,10 @@ impl Cache {
                     say_what_it_varies_on(plan, &mut response);
                 }
                 status.detail = Some(why.as_str());
-                // An error of the moment says nothing of the next answer.
-                if let Some(landing) = landing.filter(|_| response.status < 500 && !why.is_of_the_moment()) {
-                    landing.apart(self.runtime.now());
+                match landing {
+                    Some(landing) if response.status >= 500 => landing.failed(self.runtime.now()),
+                    Some(landing) if !why.is_of_the_moment() => landing.apart(self.runtime.now()),
+                    _ => {}
                 }
                 // The visitor's own wish is no word on what others may get.
                 if renews.is_some() && !question.no_store {

@@ -17,6 +17,9 @@ use std::time::Duration;
 /// How long keys are remembered whose answers are not for sharing: requests for them are not held up for one another.
 const APART: Duration = Duration::from_secs(30);
 
+/// How long a key whose origin has just failed is left alone by those who can do without.
+const RESTS: Duration = Duration::from_secs(2);
+
 /// How many keys are remembered so before those whose time is over are swept out, or all.
 const MANY: usize = 1024;
 
@@ -89,6 +92,8 @@ pub(super) enum Seat {
     Leader(Landing),
     /// It waits.
     Follower(Arc<Flight>),
+    /// The origin has just failed: it does without, or asks for itself.
+    Resting,
 }
 
 /// The calls of the origin under way in one isolate.
@@ -113,6 +118,7 @@ struct Air {
     lingering: VecDeque<Lingering>,
     bytes: u64,
     apart: NameMap<Timestamp>,
+    resting: NameMap<Timestamp>,
 }
 
 /// The key, the time, and what bounds the wait.
@@ -144,8 +150,12 @@ impl Flights {
             // On Workers a leader may vanish without a word.
             air.flights.retain(|_, flight| flight.state().lease_until.plus(lease) > now);
         }
-        if air.apart.get(&key).is_some_and(|until| *until > now) {
+        let is_set = |map: &NameMap<Timestamp>| map.get(&key).is_some_and(|until| *until > now);
+        if is_set(&air.apart) {
             return Seat::Alone;
+        }
+        if is_set(&air.resting) {
+            return Seat::Resting;
         }
         if let Some(flight) = air.flights.get(&key) {
             let state = flight.state();
@@ -211,7 +221,7 @@ impl Flights {
             Outcome::Stored => Some(0),
             Outcome::Apart | Outcome::Failed => None,
         };
-        let apart = matches!(outcome, Outcome::Apart);
+        let (apart, failed) = (matches!(outcome, Outcome::Apart), matches!(outcome, Outcome::Failed));
         let waiting = {
             let mut state = flight.state();
             if state.landed.is_some() {
@@ -233,7 +243,10 @@ impl Flights {
                 _ => {}
             }
             if apart {
-                air.set_apart(key, now);
+                remember(&mut air.apart, key, now, APART);
+            }
+            if failed {
+                remember(&mut air.resting, key, now, RESTS);
             }
         }
         for wake in waiting {
@@ -261,16 +274,17 @@ impl Air {
             }
         }
     }
+}
 
-    fn set_apart(&mut self, key: KeyName, now: Timestamp) {
-        if self.apart.len() >= MANY {
-            self.apart.retain(|_, until| *until > now);
-            if self.apart.len() >= MANY {
-                self.apart.clear();
-            }
+/// Remembers a key for so long. Too many are swept out, or forgotten altogether.
+fn remember(keys: &mut NameMap<Timestamp>, key: KeyName, now: Timestamp, how_long: Duration) {
+    if keys.len() >= MANY {
+        keys.retain(|_, until| *until > now);
+        if keys.len() >= MANY {
+            keys.clear();
         }
-        self.apart.insert(key, now.plus(APART));
     }
+    keys.insert(key, now.plus(how_long));
 }
 
 /// The duty of a leader: whatever becomes of him, those who wait hear of it.
@@ -301,6 +315,15 @@ impl Landing {
         self.flights.land(&self.flight, self.key, Outcome::Apart, now);
     }
 
+    /// The origin has failed.
+    pub(super) fn failed(mut self, now: Timestamp) {
+        self.landed = true;
+        // Where another has taken over, his answer may still come.
+        if self.flight.state().term == self.term {
+            self.flights.land(&self.flight, self.key, Outcome::Failed, now);
+        }
+    }
+
     /// The answer has come, its body is still on the way.
     pub(super) fn expect_body(&self, now: Timestamp) {
         let waiting = {
@@ -315,7 +338,7 @@ impl Landing {
 }
 
 impl Drop for Landing {
-    /// Failed, unless another has taken over.
+    /// Failed for reasons that are not the origin's, unless another has taken over.
     fn drop(&mut self) {
         if !self.landed && self.flight.state().term == self.term {
             self.flights.land(&self.flight, self.key, Outcome::Failed, Timestamp::default());
@@ -421,6 +444,14 @@ mod tests {
     }
 
     #[test]
+    fn a_key_whose_origin_has_failed_rests_for_a_moment() {
+        let flights = Arc::<Flights>::default();
+        lead(&flights, 0).failed(at(100));
+        assert!(matches!(board(&flights, 2099), Seat::Resting));
+        assert!(matches!(board(&flights, 2100), Seat::Leader(_)));
+    }
+
+    #[test]
     fn a_leader_that_is_overdue_is_replaced_by_one() {
         let flights = Arc::<Flights>::default();
         let first = lead(&flights, 0);
@@ -443,7 +474,7 @@ mod tests {
         for n in 0..3000_u32 {
             let mut key = KEY;
             key[..4].copy_from_slice(&n.to_be_bytes());
-            flights.air().set_apart(key, at(u64::from(n)));
+            remember(&mut flights.air().apart, key, at(u64::from(n)), APART);
         }
         assert!(flights.air().apart.len() <= MANY);
     }

@@ -69,6 +69,7 @@ impl Cache {
             let overtook = |begun| living.voids.overtook(&names, begun);
             let flight = match living.flights.board(self.boarding(plan, question), overtook) {
                 Seat::Alone => return Joined::Alone,
+                Seat::Resting => return self.stand_in(plan, question, stored).unwrap_or(Joined::Alone),
                 Seat::Leader(landing) => return Joined::Leader(landing),
                 Seat::Follower(flight) => flight,
             };
@@ -76,16 +77,26 @@ impl Cache {
             match self.follow(plan, question, &flight, patience.until).await {
                 Some(Look::Entry(entry)) => {
                     // RFC 9111 section 4.1: it may be another variant.
-                    if !question.selects(plan, &entry.head) && question.variant.is_none() {
+                    if !question.selects(plan, &entry.head) {
+                        if question.variant.is_some() {
+                            return Joined::Alone;
+                        }
                         question.turn_to_variant(plan, Arc::clone(&entry.head));
                         continue;
                     }
                     let hit = Hit { entry, place: 0, level: Level::Hot };
-                    return self.share(plan, question, reason, hit);
+                    match self.share(plan, question, reason, hit) {
+                        Some(answer) => return Joined::Answered(Box::new(answer)),
+                        // It came too late to be of use: one of those who waited asks anew.
+                        None => question.seen = living.flights.landings(),
+                    }
                 }
                 Some(Look::Stored) => {
                     return match self.lookup(plan, question).await {
-                        Found::Fresh(hit) | Found::Refresh(hit) => self.share(plan, question, reason, hit),
+                        Found::Fresh(hit) | Found::Refresh(hit) => {
+                            let answer = self.share(plan, question, reason, hit);
+                            answer.map_or(Joined::Alone, |answer| Joined::Answered(Box::new(answer)))
+                        }
                         _ => Joined::Alone,
                     };
                 }
@@ -152,19 +163,19 @@ impl Cache {
     }
 
     /// Answers with the entry that another request was fetching, by the rules that hold for what is stored.
-    fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, hit: Hit) -> Joined {
+    fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, hit: Hit) -> Option<Answer> {
         let entry = &hit.entry;
         let reuse = reuse(&entry.head.freshness, None, self.runtime.now());
         if !question.selects(plan, &entry.head)
             || !matches!(reuse, Reuse::Fresh | Reuse::StaleWhileRevalidate)
             || self.is_void(question, &entry.head)
         {
-            return Joined::Alone;
+            return None;
         }
         let answer = self.serve(plan, question, hit, "collapsed", Event::Collapsed);
         // RFC 9211 section 2.6
         let status = CacheStatus { collapsed: true, ttl: answer.status.ttl, ..CacheStatus::forwarded(reason) };
-        Joined::Answered(Box::new(Answer { status, ..answer }))
+        Some(Answer { status, ..answer })
     }
 
     /// The origin has failed somebody else, or keeps everybody waiting: it need not be asked again to know.

@@ -62,6 +62,9 @@ const fn breaks_off(call: &Call) -> bool {
     matches!(call.end, CallEnd::Answered { torn: true, .. })
 }
 
+/// How long a page whose origin has just failed is left alone by those who have a stale one.
+const RESTS: Duration = Duration::from_secs(2);
+
 /// Whether a call for the same target that the request may have waited for had failed, or was late, when the answer began.
 fn is_failing(history: &History, n: usize, exchange: &Exchange, answer: &Answer) -> bool {
     let same_isolate =
@@ -69,7 +72,7 @@ fn is_failing(history: &History, n: usize, exchange: &Exchange, answer: &Answer)
     history.calls.iter().any(|call| {
         let concerned = call.exchange == n || same_isolate(call) && call.seen.target() == exchange.request.target();
         // Where a body breaks off, that is later.
-        let until = if breaks_off(call) { BODY } else { Duration::ZERO };
+        let until = if breaks_off(call) { BODY } else { RESTS };
         let waited_for = call.at <= answer.at && call.ended().is_none_or(|ended| ended + until >= exchange.at);
         let ended = call.ended().is_some_and(|ended| ended <= answer.at);
         let late = rule(&exchange.request.path).soft_timeout.is_some_and(|limit| answer.at >= exchange.at + limit);
