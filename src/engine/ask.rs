@@ -4,7 +4,7 @@
 use super::detach::Detached;
 use super::fill::Fetched;
 use super::flight::Landing;
-use super::join::{Joined, is_shareable, may_stand_in};
+use super::join::{Joined, is_failure, is_shareable, may_stand_in};
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
 use super::revalidate::Stale;
@@ -116,10 +116,13 @@ impl Cache {
         if let (Ok(said), true, false) = (reply.said, reply.whole, question.no_store) {
             let plan = Plan { head: false, ..plan };
             let found = found.unwrap_or_default();
+            let failed = is_failure(said.status);
             let work = self.taken_in(&plan, &question, &found, said, reply.request_time).await;
             if let Some((mut store, entry)) = work {
                 store.landing = landing;
                 store.run(entry).await;
+            } else if let Some(landing) = landing.filter(|_| !failed) {
+                landing.release(self.runtime.now());
             }
         }
         None
@@ -174,8 +177,7 @@ impl Cache {
             }
             (Err(error), None) => Err(error),
             (Ok(failed), Some(hit))
-                if matches!(failed.status, 500 | 502 | 503 | 504)
-                    && hit.entry.head.freshness.may_serve_on_error(now) =>
+                if is_failure(failed.status) && hit.entry.head.freshness.may_serve_on_error(now) =>
             {
                 let mut answer = self.serve_stale(plan, question, hit, Event::StaleIfError);
                 answer.status.forward_status = Some(failed.status);

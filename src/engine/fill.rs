@@ -1,6 +1,7 @@
 //! The origin's answer goes out; what may be stored is stored behind it.
 
 use super::flight::Landing;
+use super::join::is_failure;
 use super::lookup::SMALL_BODY;
 use super::plan::{Plan, Question};
 use super::store::{belongs_in_l2, outlasts};
@@ -65,9 +66,13 @@ impl Cache {
                     say_what_it_varies_on(plan, &mut response);
                 }
                 status.detail = Some(why.as_str());
-                // An error of the moment says nothing of the next answer.
-                if let Some(landing) = landing.filter(|_| response.status < 500 && !why.is_of_the_moment()) {
-                    landing.apart(self.runtime.now());
+                if let Some(landing) = landing.filter(|_| !is_failure(response.status)) {
+                    // An error of the moment says nothing of the next answer.
+                    if response.status >= 500 || why.is_of_the_moment() {
+                        landing.release(self.runtime.now());
+                    } else {
+                        landing.apart(self.runtime.now());
+                    }
                 }
                 // The visitor's own wish is no word on what others may get.
                 if renews.is_some() && !question.no_store {

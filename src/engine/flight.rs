@@ -35,6 +35,8 @@ enum Outcome {
     Entry(StoredResponse),
     /// It is not for sharing: each asks for himself.
     Apart,
+    /// The same, this time.
+    Released,
     /// The origin failed, or its answer broke off.
     Failed,
 }
@@ -175,7 +177,7 @@ impl Flights {
         let mut state = flight.state();
         match state.landed.as_ref().map(|landed| &landed.outcome) {
             Some(Outcome::Entry(entry)) => return entry.try_clone().map_or(Look::Apart, Look::Entry),
-            Some(Outcome::Apart) => return Look::Apart,
+            Some(Outcome::Apart | Outcome::Released) => return Look::Apart,
             Some(Outcome::Failed) => return Look::Failed,
             None => {}
         }
@@ -288,6 +290,12 @@ impl Landing {
     pub(super) fn apart(mut self, now: Timestamp) {
         self.landed = true;
         self.flights.land(&self.flight, self.key, Outcome::Apart, now);
+    }
+
+    /// The answer is not for sharing, which says nothing of the next one, and the origin has not failed.
+    pub(super) fn release(mut self, now: Timestamp) {
+        self.landed = true;
+        self.flights.land(&self.flight, self.key, Outcome::Released, now);
     }
 
     /// The answer has come, its body is still on the way.
@@ -435,6 +443,16 @@ mod tests {
             flights.air().set_apart(key, at(u64::from(n)));
         }
         assert!(flights.air().apart.len() <= MANY);
+    }
+
+    #[test]
+    fn a_release_is_neither_remembered_nor_a_failure() {
+        let flights = Arc::<Flights>::default();
+        let landing = lead(&flights, 0);
+        let flight = follow(&flights, 0);
+        landing.release(at(1));
+        assert!(matches!(flights.look(&flight, boarding(1), None), Look::Apart));
+        assert!(matches!(board(&flights, 2), Seat::Leader(_)));
     }
 
     #[test]

@@ -61,6 +61,11 @@ pub(super) fn is_shareable(plan: &Plan, question: &Question, reason: ForwardReas
         && (question.ask.whole || plain)
 }
 
+/// Whether an answer of this status is a failure of the origin, for which something stale may stand in (RFC 5861 section 4).
+pub(super) const fn is_failure(status: u16) -> bool {
+    matches!(status, 500 | 502 | 503 | 504)
+}
+
 /// Whether it may be served where the origin fails or is too slow.
 pub(super) fn may_stand_in(stored: Option<&Hit>, now: Timestamp) -> bool {
     stored.is_some_and(|hit| hit.entry.head.part.is_none() && hit.entry.head.freshness.may_serve_on_error(now))

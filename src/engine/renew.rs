@@ -46,6 +46,9 @@ impl Cache {
             let length = response.body.len();
             response.headers.set("age", &decimal(age.as_secs()));
             self.suit(plan, question, &mut response, length);
+            if let Some(landing) = landing {
+                landing.release(self.runtime.now());
+            }
             let status = status.detail("validator-mismatch");
             return Answer { response, status, event: Event::Validated, now: self.runtime.now() };
         }

@@ -6,6 +6,7 @@
 //! within it, a few milliseconds, may both go on, unless one sees that the other has written over its marker. A marker is about the very entry that was
 //! found, so that it is void once that one is renewed; else it lapses with the lease.
 
+use super::join::is_failure;
 use super::leases::{Ended, LEASE};
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
@@ -114,7 +115,7 @@ impl Cache {
                 self.renew_from_tier(plan, question, found, said, request_time).await
             }
             // RFC 5861: what answers while the origin fails is not given up for its failure.
-            500 | 502 | 503 | 504 => None,
+            status if is_failure(status) => None,
             _ => self.stored_from(plan, question, said, None, request_time),
         }
     }

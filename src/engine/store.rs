@@ -234,10 +234,12 @@ impl Store {
             Err(error) => return self.broken(&error),
         };
         let entry = StoredResponse { head: with_length(head, body.len()), headers, body };
-        if let (Some(landing), false) = (self.landing.take(), self.is_overtaken())
-            && let Some(copy) = entry.try_clone()
-        {
-            landing.share(copy, self.cache.runtime.now());
+        if let Some(landing) = self.landing.take() {
+            let now = self.cache.runtime.now();
+            match entry.try_clone().filter(|_| !self.is_overtaken()) {
+                Some(copy) => landing.share(copy, now),
+                None => landing.release(now),
+            }
         }
         let mut stored = false;
         let mut again = None;
