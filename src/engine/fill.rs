@@ -1,7 +1,7 @@
 //! The origin's answer goes out; what may be stored is stored behind it.
 
 use super::flight::Landing;
-use super::join::is_failure;
+use super::join::{is_failure, is_for_others};
 use super::lookup::SMALL_BODY;
 use super::plan::{Plan, Question};
 use super::store::{belongs_in_l2, outlasts};
@@ -108,6 +108,9 @@ impl Cache {
                         }
                     }
                     Err(body) => {
+                        if let Some(landing) = landing {
+                            landing.apart(self.runtime.now());
+                        }
                         self.config.record(plan.route, Event::StoreFailed);
                         response.body = body;
                     }
@@ -120,10 +123,14 @@ impl Cache {
         Answer { response, status, event, now: self.runtime.now() }
     }
 
-    /// Shares an entry with those who wait for it, if its body is a buffer. Otherwise they wait a while for the body, unless it is
+    /// Shares an entry with those who wait for it, if it will do for them and its body is a buffer. Otherwise they wait a while for the body, unless it is
     /// known to be large.
     fn share_at_once(&self, landing: Landing, entry: &StoredResponse) -> Option<Landing> {
         let now = self.runtime.now();
+        if !is_for_others(entry, now) {
+            landing.apart(now);
+            return None;
+        }
         if let Some(copy) = entry.try_clone() {
             landing.share(copy, now);
             return None;

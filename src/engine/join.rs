@@ -52,13 +52,23 @@ impl Patience {
 /// Whether a request may wait for another's answer, and others for its own: what the origin is asked says nothing of who asks, and
 /// the request does not insist on an answer of its own.
 pub(super) fn is_shareable(plan: &Plan, question: &Question, reason: ForwardReason) -> bool {
-    let plain = !plan.head && question.conditions.is_empty() && !question.conditions.has_range();
     !plan.policy.terms.patience.collapse_wait.is_zero()
         && matches!(reason, ForwardReason::UriMiss | ForwardReason::VaryMiss | ForwardReason::Stale)
         && !question.no_store
         && !question.authorization
         && question.directives.is_none()
-        && (question.ask.whole || plain)
+        && wants_all(plan, question)
+}
+
+/// Whether what has come will do for others too: it is whole, and need not be validated first.
+pub(super) fn is_for_others(entry: &StoredResponse, now: Timestamp) -> bool {
+    let reuse = reuse(&entry.head.freshness, None, now);
+    entry.head.part.is_none() && matches!(reuse, Reuse::Fresh | Reuse::StaleWhileRevalidate)
+}
+
+/// Whether a request asks the origin for neither more nor less than a whole answer.
+pub(super) fn wants_all(plan: &Plan, question: &Question) -> bool {
+    question.ask.whole || (!plan.head && question.conditions.is_empty() && !question.conditions.has_range())
 }
 
 /// Whether an answer of this status is a failure of the origin, for which something stale may stand in (RFC 5861 section 4).
@@ -149,9 +159,8 @@ impl Cache {
 
     /// Answers with the entry that another request was fetching, by the rules that hold for what is stored.
     fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, entry: StoredResponse) -> Joined {
-        let reuse = reuse(&entry.head.freshness, None, self.runtime.now());
         if !question.selects(plan, &entry.head)
-            || !matches!(reuse, Reuse::Fresh | Reuse::StaleWhileRevalidate)
+            || !is_for_others(&entry, self.runtime.now())
             || self.is_void(question, entry.head.received)
         {
             return Joined::Alone;
