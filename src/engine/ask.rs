@@ -4,7 +4,7 @@
 use super::detach::Detached;
 use super::fill::Fetched;
 use super::flight::Landing;
-use super::join::{Joined, is_failure, is_shareable, may_stand_in};
+use super::join::{Joined, is_failure, is_shareable, may_stand_in, wants_all};
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
 use super::revalidate::Stale;
@@ -58,7 +58,7 @@ struct Reply<E> {
     request_time: Timestamp,
     /// Whether it was asked for no more than a 304 where nothing has changed.
     conditional: bool,
-    /// Whether it was asked for a whole answer.
+    /// Whether it was asked for a whole answer, whatever the client wants.
     whole: bool,
 }
 
@@ -113,7 +113,8 @@ impl Cache {
             return Some(self.answer(&plan, &question, reason, &visitor, reply, landing));
         }
         // What was found is on its way to the visitor, or nothing was: the answer is for the tiers alone, and those who wait.
-        if let (Ok(said), true, false) = (reply.said, reply.whole, question.no_store) {
+        let whole = reply.whole || wants_all(&plan, &question);
+        if let (Ok(said), true, false) = (reply.said, whole, question.no_store) {
             let plan = Plan { head: false, ..plan };
             let found = found.unwrap_or_default();
             let failed = is_failure(said.status);
@@ -209,6 +210,7 @@ impl Cache {
         let left = |limit: Duration| question.asked.plus(limit).since(self.runtime.now());
         let soft = patience
             .soft_timeout
+            .filter(|soft| patience.hard_timeout.is_none_or(|hard| *soft < hard))
             .filter(|soft| visitor.stored(|stored| may_stand_in(stored.as_ref(), question.asked.plus(*soft))));
         for (limit, last) in [(soft, false), (patience.hard_timeout, true)] {
             let Some(limit) = limit else { continue };
