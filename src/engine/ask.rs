@@ -121,7 +121,7 @@ impl Cache {
             let work = self.taken_in(&plan, &question, &found, said, reply.request_time).await;
             if let Some((mut store, entry)) = work {
                 store.landing = landing;
-                store.run(entry).await;
+                self.run_store(&plan, &question, store, entry).await;
             } else if let Some(landing) = landing.filter(|_| !failed) {
                 landing.release(self.runtime.now());
             }

@@ -103,8 +103,8 @@ impl Cache {
                         let landing = landing.and_then(|landing| self.share_at_once(landing, &entry));
                         if let Some(mut store) = self.store_in_place(plan, question, &key, &entry, l2_keeps) {
                             status.stored = store.is_taken();
-                            store.landing = landing;
-                            self.run_behind(plan, question, store, entry, newcomer, part);
+                            (store.landing, store.newcomer) = (landing, newcomer);
+                            self.run_behind(plan, question, store, entry, part);
                         }
                     }
                     Err(body) => {

@@ -101,10 +101,12 @@ impl Cache {
     ) -> Option<(Store, StoredResponse)> {
         let measure = Measure::of(&response);
         let (storable, slot) = self.admit(plan, question, true, &response, measure, request_time).ok()?;
-        let key = slot.key.clone();
+        let (key, newcomer) = (slot.key.clone(), slot.newcomer);
         let Made { mut entry, body, l2_keeps } = self.entry(plan, storable, slot, renews, &mut response, measure);
         entry.body = body;
-        Some((self.store_in_place(plan, question, &key, &entry, l2_keeps)?, entry))
+        let mut store = self.store_in_place(plan, question, &key, &entry, l2_keeps)?;
+        store.newcomer = newcomer;
+        Some((store, entry))
     }
 }
 

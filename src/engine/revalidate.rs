@@ -95,7 +95,7 @@ impl Cache {
             }
         }
         let stored = match work {
-            Some((store, entry)) => store.run(entry).await,
+            Some((store, entry)) => self.run_store(plan, question, store, entry).await,
             None => false,
         };
         if stored { Ended::Well } else { Ended::Badly }

@@ -39,7 +39,6 @@ impl Cache {
         question: &Arc<Question>,
         store: Store,
         entry: StoredResponse,
-        newcomer: Option<u32>,
         old: Option<StoredResponse>,
     ) {
         let (cache, plan, question) = (self.clone(), plan.clone(), Arc::clone(question));
@@ -51,15 +50,29 @@ impl Cache {
                     // What has become whole is for all tiers.
                     let all = cache.store(&plan, &question, &store.key, &entry, 0..cache.tiers.len());
                     match all {
-                        Some(all) => (Store { landing: store.landing, ..all }, entry),
+                        Some(all) => (Store { landing: store.landing, newcomer: store.newcomer, ..all }, entry),
                         None => (store, entry),
                     }
                 }
             };
-            if let (true, Some(mark)) = (store.run(entry).await, newcomer) {
-                cache.introduce(&plan, &question, mark).await;
-            }
+            cache.run_store(&plan, &question, store, entry).await;
         }));
+    }
+
+    /// Runs `store`; whether any tier has the entry.
+    pub(super) async fn run_store(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        store: Store,
+        entry: StoredResponse,
+    ) -> bool {
+        let newcomer = store.newcomer;
+        let stored = store.run(entry).await;
+        if let (true, Some(mark)) = (stored, newcomer) {
+            self.introduce(plan, question, mark).await;
+        }
+        stored
     }
 
     /// The work of storing `entry` under `key`, when any tier of `places` takes it.
@@ -89,6 +102,7 @@ impl Cache {
             takers,
             leavers,
             landing: None,
+            newcomer: None,
         })
     }
 
@@ -150,6 +164,8 @@ pub(super) struct Store {
     leavers: Vec<Arc<dyn Tier>>,
     /// Others wait for it.
     pub(super) landing: Option<Landing>,
+    /// The mark of a variant that its family does not know yet.
+    pub(super) newcomer: Option<u32>,
 }
 
 /// How long a tier may take over an entry whose body streams, from the first byte to the last.
@@ -300,6 +316,10 @@ impl Store {
         let Some(committed) = committed else {
             return self.lost(first.level().as_str(), &"the entry just stored is not there");
         };
+        // Another key's, or by now another version: its body does not belong to these fields.
+        if !self.is_the_same(&committed, &fields) {
+            return self.lost(first.level().as_str(), &"another entry is there");
+        }
         let body = match tier.takes(committed.body.len().or(fields.head.length)) {
             Takes::Buffer => committed.body.buffer(self.limit).await,
             _ => Ok(committed.body),
@@ -311,6 +331,17 @@ impl Store {
             }
             Err(error) => self.lost(tier.level().as_str(), &error),
         }
+    }
+
+    /// Whether `committed` is the very entry that has these `fields`.
+    fn is_the_same(&self, committed: &StoredResponse, fields: &StoredResponse) -> bool {
+        let (there, ours) = (&committed.head, &fields.head);
+        let length = committed.body.len().or(there.length);
+        there.key_check == self.key.check()
+            && there.received == ours.received
+            && there.freshness.born == ours.freshness.born
+            && there.selecting == ours.selecting
+            && length.is_none_or(|length| ours.length.is_none_or(|expected| expected == length))
     }
 
     /// Puts the entry into one tier, unless what it answers was changed meanwhile.
