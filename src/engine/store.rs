@@ -1,6 +1,7 @@
 //! One entry on its way into the tiers, behind the response.
 
 use super::Cache;
+use super::breaker::Way;
 use super::flight::Landing;
 use super::lookup::SMALL_BODY;
 use super::parts::joined;
@@ -231,15 +232,17 @@ impl Store {
         }
     }
 
-    /// The place of the tier that a stream goes into. An L1 seen to be without effect is passed over when another
-    /// can take the stream.
+    /// The place of the tier that a stream goes into. An L1 seen to be without effect, or known to fail, is passed over when
+    /// another can take the stream.
     fn source(&self) -> Option<usize> {
+        let living = &self.cache.config.0.living;
+        let fails = |way| living.breakers.is_open(Level::L1, way);
         let streams = |skip_l1: bool| {
             self.takers
                 .iter()
                 .position(|(takes, tier)| *takes == Takes::Stream && !(skip_l1 && tier.level() == Level::L1))
         };
-        streams(self.cache.config.0.living.l1_is_inert()).or_else(|| streams(false))
+        streams(living.l1_is_inert() || fails(Way::Read) || fails(Way::Write)).or_else(|| streams(false))
     }
 
     async fn share(mut self, entry: StoredResponse) -> bool {
@@ -282,7 +285,8 @@ impl Store {
         }
         let mut again = None;
         for (place, (_, tier)) in self.takers.iter().enumerate() {
-            if place == source {
+            // What is passed over gets it with a hit.
+            if place == source || (place < source && tier.level() == Level::L1) {
                 continue;
             }
             match self.copy(&first, tier, fields.with_body(Body::empty())).await {
