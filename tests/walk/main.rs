@@ -1,6 +1,8 @@
 //! Requests walked through the cache on a simulated host.
 
 mod bodies;
+mod circuits;
+mod collapse;
 mod faults;
 mod hits;
 mod hostile;
@@ -11,10 +13,12 @@ mod letter;
 mod life;
 mod mixups;
 mod ranges;
+mod refresh;
 mod stale;
 #[path = "../support/mod.rs"]
 mod support;
 mod tiers;
+mod timeouts;
 mod validation;
 mod vary;
 #[cfg(feature = "verify")]
