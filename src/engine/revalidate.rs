@@ -74,7 +74,8 @@ impl Cache {
                 Ended::Yielded => Event::RevalidationYielded,
             };
             cache.config.record(plan.route, event);
-            if ended == Ended::Badly {
+            // One whose lease has gone to somebody else meanwhile leaves his marker alone.
+            if ended == Ended::Badly && !pause.is_zero() {
                 // The other isolates leave it alone for as long.
                 cache.claim(&plan, &question, &found, pause).await;
             }
