@@ -3,6 +3,7 @@
 mod bodies;
 mod circuits;
 mod collapse;
+mod crowd;
 mod doubtful;
 mod faults;
 mod hits;
