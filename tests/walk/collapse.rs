@@ -618,3 +618,21 @@ fn whoever_stops_waiting_leaves_the_others_alone() {
         assert_eq!(world.site.calls(), 1);
     });
 }
+
+#[test]
+fn a_variant_that_varies_on_more_is_not_for_those_who_differ_in_it() {
+    on_each(&Policy::from_headers(), |world, kind| {
+        world.site.delay(secs(1));
+        world.site.answer(|seen| {
+            let varies = if seen.number == 1 { "x-tongue" } else { "x-tongue, x-who" };
+            // Stale on arrival, so that another family may take its place at once.
+            let cache_control = "max-age=10, stale-while-revalidate=60";
+            let text = format!("{} {}", seen.field("x-tongue"), seen.field("x-who"));
+            Ok(response(200, &[("vary", varies), ("cache-control", cache_control), ("age", "20")], text.into_bytes()))
+        });
+        let of = |tongue, who| get("/a").with("x-tongue", tongue).with("x-who", who);
+        let got = world.send_all(&[of("en", "anna"), of("de", "anna"), of("de", "ben"), of("de", "ben")]);
+        got[1].reads("de anna");
+        assert!(got[2..].iter().all(|got| got.text() == "de ben"), "{kind:?}: {}", got[2].text());
+    });
+}
