@@ -34,21 +34,6 @@ struct Patience {
     is_last: bool,
 }
 
-impl Patience {
-    /// The policy's limits count, or the follower's own.
-    fn of(plan: &Plan, question: &Question, stored: Option<&Hit>) -> Self {
-        let terms = &plan.policy.terms.patience;
-        let at = |limit: Duration| question.asked.plus(limit);
-        let soft = terms.soft_timeout.map(at).filter(|at| may_stand_in(stored, *at));
-        let limit = [soft, terms.hard_timeout.map(at)].into_iter().flatten().min();
-        let own = at(terms.collapse_wait.saturating_mul(2));
-        match limit {
-            Some(limit) if limit <= own => Self { until: limit, is_last: true },
-            _ => Self { until: own, is_last: false },
-        }
-    }
-}
-
 /// Whether a request may wait for another's answer, and others for its own: what the origin is asked says nothing of who asks, and
 /// the request does not insist on an answer of its own.
 pub(super) fn is_shareable(plan: &Plan, question: &Question, reason: ForwardReason) -> bool {
@@ -76,19 +61,22 @@ pub(super) const fn is_failure(status: u16) -> bool {
     matches!(status, 500 | 502 | 503 | 504)
 }
 
-/// Whether it may be served where the origin fails or is too slow.
-pub(super) fn may_stand_in(stored: Option<&Hit>, now: Timestamp) -> bool {
-    stored.is_some_and(|hit| hit.entry.head.part.is_none() && hit.entry.head.freshness.may_serve_on_error(now))
-}
-
 impl Cache {
-    /// Waits for the answer that another request is fetching, if one is.
+    /// Whether an entry may be served at `now` where the origin fails or is too slow.
+    pub(super) fn may_stand_in(&self, question: &Question, hit: &Hit, now: Timestamp) -> bool {
+        let head = &hit.entry.head;
+        // The change that made it void is no failure.
+        head.part.is_none() && head.freshness.may_serve_on_error(now) && !self.is_void(question, head)
+    }
+
+    /// Waits for the answer that another request is fetching, if one is. The origin has been wanted `since` that time.
     pub(super) async fn join(
         &self,
         plan: &Plan,
         question: &mut Question,
         reason: ForwardReason,
         stored: &mut Option<Hit>,
+        since: Timestamp,
     ) -> Joined {
         let living = &self.config.0.living;
         loop {
@@ -99,7 +87,7 @@ impl Cache {
                 Seat::Leader(landing) => return Joined::Leader(landing),
                 Seat::Follower(flight) => flight,
             };
-            let patience = Patience::of(plan, question, stored.as_ref());
+            let patience = self.patience(plan, question, stored.as_ref(), since);
             match self.follow(plan, question, &flight, patience.until).await {
                 Some(Look::Entry(entry)) => {
                     // RFC 9111 section 4.1: it may be another variant.
@@ -157,11 +145,25 @@ impl Cache {
         }
     }
 
+    /// The policy's limits count, or the follower's own.
+    fn patience(&self, plan: &Plan, question: &Question, stored: Option<&Hit>, since: Timestamp) -> Patience {
+        let terms = &plan.policy.terms.patience;
+        let at = |limit: Duration| since.plus(limit);
+        let helps = |at: &Timestamp| stored.is_some_and(|hit| self.may_stand_in(question, hit, *at));
+        let soft = terms.soft_timeout.map(at).filter(helps);
+        let limit = [soft, terms.hard_timeout.map(at)].into_iter().flatten().min();
+        let own = at(terms.collapse_wait.saturating_mul(2));
+        match limit {
+            Some(limit) if limit <= own => Patience { until: limit, is_last: true },
+            _ => Patience { until: own, is_last: false },
+        }
+    }
+
     /// Answers with the entry that another request was fetching, by the rules that hold for what is stored.
     fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, entry: StoredResponse) -> Joined {
         if !question.selects(plan, &entry.head)
             || !is_for_others(&entry, self.runtime.now())
-            || self.is_void(question, entry.head.received)
+            || self.is_void(question, &entry.head)
         {
             return Joined::Alone;
         }
@@ -174,10 +176,8 @@ impl Cache {
 
     /// The origin has failed somebody else, or keeps everybody waiting: it need not be asked again to know.
     fn stand_in(&self, plan: &Plan, question: &Question, stored: &mut Option<Hit>) -> Option<Joined> {
-        if !may_stand_in(stored.as_ref(), self.runtime.now()) {
-            return None;
-        }
-        let hit = stored.take()?;
+        let now = self.runtime.now();
+        let hit = stored.take_if(|hit| self.may_stand_in(question, hit, now))?;
         Some(Joined::Answered(Box::new(self.serve_stale(plan, question, hit, Event::StaleIfError))))
     }
 }

@@ -160,7 +160,6 @@ impl Cache {
         let answer = match gate {
             Gate::Forward(why) => self.pass(&plan, why, origin).await,
             Gate::Lookup(mut question) => {
-                question.asked = self.runtime.now();
                 let found = self.lookup(&plan, &mut question).await;
                 let (question, answer) = self.use_found(&plan, question, found, origin).await;
                 #[cfg(feature = "verify")]

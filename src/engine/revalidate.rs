@@ -175,7 +175,7 @@ impl Cache {
             && entry.head.selecting == found.head.selecting
             && entry.head.family.id == found.head.family.id
             && entry.validators() == found.validators;
-        if !same || self.is_void(question, entry.head.received) {
+        if !same || self.is_void(question, &entry.head) {
             return None;
         }
         if !may_update(plan, question, &said) {
@@ -203,7 +203,7 @@ impl Cache {
     ) -> Option<(Store, StoredResponse)> {
         for (other, tier) in self.allowed(plan.policy.terms.tiers).filter(|(other, _)| *other > found.place) {
             let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
-            let void = self.is_void(question, entry.head.received);
+            let void = self.is_void(question, &entry.head);
             if !void
                 && entry.head.received > found.head.received
                 && question.selects(plan, &entry.head)

@@ -317,13 +317,14 @@ impl Store {
         if first.level() == Level::L1 {
             self.cache.config.0.living.note_l1(committed.is_none());
         }
-        let Some(committed) = committed else {
+        // Another may have been put there meanwhile: its body is not for this head.
+        let of = |entry: &StoredResponse| {
+            let head = &entry.head;
+            (head.key_check, head.received, head.freshness.born, head.family.id, entry.validators())
+        };
+        let Some(committed) = committed.filter(|committed| of(committed) == of(&fields)) else {
             return self.lost(first.level().as_str(), &"the entry just stored is not there");
         };
-        // Another key's, or by now another version: its body does not belong to these fields.
-        if !self.is_the_same(&committed, &fields) {
-            return self.lost(first.level().as_str(), &"another entry is there");
-        }
         let body = match tier.takes(committed.body.len().or(fields.head.length)) {
             Takes::Buffer => committed.body.buffer(self.limit).await,
             _ => Ok(committed.body),
@@ -335,17 +336,6 @@ impl Store {
             }
             Err(error) => self.lost(tier.level().as_str(), &error),
         }
-    }
-
-    /// Whether `committed` is the very entry that has these `fields`.
-    fn is_the_same(&self, committed: &StoredResponse, fields: &StoredResponse) -> bool {
-        let (there, ours) = (&committed.head, &fields.head);
-        let length = committed.body.len().or(there.length);
-        there.key_check == self.key.check()
-            && there.received == ours.received
-            && there.freshness.born == ours.freshness.born
-            && there.selecting == ours.selecting
-            && length.is_none_or(|length| ours.length.is_none_or(|expected| expected == length))
     }
 
     /// Puts the entry into one tier, unless what it answers was changed meanwhile.
