@@ -234,13 +234,13 @@ impl Cache {
 
     /// The origin takes longer than a visitor is to wait, and nothing can stand in (RFC 9110 section 15.6.5).
     pub(super) fn too_late(&self, plan: &Plan, reason: ForwardReason) -> Answer {
-        let limit = plan.policy.terms.patience.hard_timeout.unwrap_or_default();
-        let (secs, millis) = (limit.as_secs(), u64::from(limit.subsec_millis()));
-        let time = match millis {
-            0 => decimal(secs) + " s",
-            _ => decimal(secs * 1000 + millis) + " ms",
-        };
-        let text = ["The origin did not answer within ", &time, ".\n"].concat();
+        // Without a limit the host has cut it off.
+        let time = plan.policy.terms.patience.hard_timeout.map_or(String::new(), |limit| {
+            let (secs, millis) = (limit.as_secs(), u64::from(limit.subsec_millis()));
+            let time = if millis == 0 { decimal(secs) + " s" } else { decimal(secs * 1000 + millis) + " ms" };
+            [" within ", &time].concat()
+        });
+        let text = ["The origin did not answer", &time, ".\n"].concat();
         let mut headers = Box::new(Lines::default());
         headers.set("content-type", "text/plain; charset=utf-8");
         headers.set("cache-control", "no-store");

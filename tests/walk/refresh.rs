@@ -85,15 +85,13 @@ fn a_failing_refresh_is_tried_less_and_less_often() {
             let world = stale(kind);
             world.site.answer(move |_| down());
             world.send(&get("/a"));
-            let mut expected = 2;
-            for pause in [2, 4, 8, 16, 32, 60, 60, 60] {
+            for (expected, pause) in (2..).zip([2, 4, 8, 16, 32, 60, 60, 60]) {
                 assert_eq!(world.site.calls(), expected, "{kind:?}: before {pause} s");
                 world.pass(secs(pause) - Duration::from_millis(1));
                 world.send(&get("/a")).reads("call 1");
                 assert_eq!(world.site.calls(), expected, "{kind:?}: within {pause} s");
                 world.pass(Duration::from_millis(1));
                 world.send(&get("/a")).reads("call 1");
-                expected += 1;
             }
             assert_eq!(world.count(Event::RevalidationFailed), 9, "{kind:?}");
             // A success ends it.

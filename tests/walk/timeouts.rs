@@ -135,8 +135,8 @@ fn a_504_to_head_has_no_body() {
 
 #[test]
 fn what_comes_late_is_dealt_with_like_what_comes_in_time() {
-    let late: [(fn() -> Reply, &str, u64); 7] = [
-        (|| Ok(response(200, &[], "new")), "new", 0),
+    let late = [
+        ((|| Ok(response(200, &[], "new"))) as fn() -> Reply, "new", 0),
         (|| Ok(response(304, TAGGED, "")), "old", 0),
         (|| Ok(response(503, &[], "down")), "old", 1),
         (|| Err(Failure("down")), "old", 1),
