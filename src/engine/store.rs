@@ -260,18 +260,26 @@ impl Store {
                 None => landing.release(now),
             }
         }
-        let mut stored = false;
+        let (mut stored, mut streams) = (false, None);
         let mut again = None;
-        for (_, tier) in &self.takers {
+        for (takes, tier) in &self.takers {
             let Some(copy) = entry.try_clone() else { continue };
             match self.put(tier, copy, tier.write_timeout()).await {
-                Ok(()) => stored = true,
+                Ok(()) => {
+                    stored = true;
+                    streams = streams.or_else(|| (*takes == Takes::Stream).then(|| Arc::clone(tier)));
+                }
                 Err(trouble) if is_worth_another_try(tier, trouble) => again = Some(Arc::clone(tier)),
                 Err(_) => {}
             }
         }
         if let Some(tier) = again {
-            self.retry_behind(tier, Source::Entry(entry));
+            // No large body waits in memory.
+            if entry.body.len().is_some_and(|length| length <= SMALL_BODY) {
+                self.retry_behind(tier, Source::Entry(entry));
+            } else if let Some(first) = streams {
+                self.retry_behind(tier, Source::Tier(first, entry.with_body(Body::empty())));
+            }
         }
         stored
     }

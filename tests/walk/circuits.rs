@@ -8,6 +8,7 @@ use layercake::sim::{GetFault, PutFault, StreamTier};
 use layercake::stats::{Event, Operation, Trouble};
 use layercake::tier::{MemoryTier, TierError};
 use layercake::{CacheConfig, Policy};
+use std::sync::Arc;
 use std::time::Duration;
 
 type Error = fn(String) -> TierError;
@@ -428,4 +429,38 @@ fn nothing_is_left_hanging_wherever_a_tier_hangs() {
 
 fn large_text() -> layercake::Body {
     vec![b'x'; 1 << 20].into()
+}
+
+#[test]
+fn what_waits_to_be_written_again_is_small_or_read_from_l1() {
+    struct Counted(#[allow(dead_code, reason = "it counts")] Arc<()>);
+    impl AsRef<[u8]> for Counted {
+        fn as_ref(&self) -> &[u8] {
+            &[b'x'; 1 << 20]
+        }
+    }
+    for l1 in [None, Some(PutFault::Lose)] {
+        let world = World::new(hour().collapse_wait(Duration::ZERO));
+        let alive = Arc::new(());
+        let counter = Arc::clone(&alive);
+        world.site.answer(move |_| Ok(response(200, &[], Bytes::from_owner(Counted(Arc::clone(&counter))))));
+        l1.into_iter().for_each(|fault| world.l1.fail_puts(fault));
+        world.l2.fail_puts(PutFault::Fail);
+        (0..4).for_each(|n| drop(world.try_send(&get(&format!("/{n}")))));
+        go_on(&world, secs(3));
+        world.l1.keys().iter().for_each(|key| world.runtime.run(world.l1.inner().delete(key)).unwrap());
+        assert_eq!(Arc::strong_count(&alive), 2, "{l1:?}: bodies wait in memory");
+        world.l2.heal();
+    }
+    let world = World::new(hour());
+    world.site.answer(|_| Ok(response(200, &[], vec![b'x'; 1 << 20])));
+    world.l2.fail_puts(PutFault::Fail);
+    world.try_send(&get("/a")).unwrap();
+    world.l2.heal();
+    world.runtime.run_background();
+    assert!(world.holds(&world.l2) && world.count(Event::StoreRetried) == 1);
+}
+
+fn go_on(world: &World, time: Duration) {
+    world.runtime.run(Runtime::sleep(&world.runtime, time));
 }
