@@ -4,7 +4,7 @@ PRESET ?= rfc9111
 ORIGIN ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size bench bench-native
+.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size bench bench-native stampede outage
 
 help: ## this list
 	@echo "make TARGET"
@@ -61,6 +61,12 @@ size: setup ## what layercake adds to a Worker, in bytes
 
 bench: setup bench-native ## CPU time per request, against Workers written by hand; and what bench-native does
 	@benches/run.sh
+
+stampede: setup ## a thousand requests at once for what is not there: origin calls and waiting, with and without the cache
+	@benches/day.sh stampede
+
+outage: setup ## what clients get while the origin or a tier is down, with and without the cache; OUTAGE_SECONDS=60
+	@benches/day.sh outage
 
 bench-native: ## the rules in nanoseconds, beside http-cache-semantics
 	@cargo run --release --quiet --manifest-path benches/native/Cargo.toml

@@ -123,8 +123,8 @@ impl Cache {
         Answer { response, status, event, now: self.runtime.now() }
     }
 
-    /// Shares an entry with those who wait for it, if it will do for them and its body is a buffer. Otherwise they wait a while for the body, unless it is
-    /// known to be large.
+    /// Shares an entry with those who wait for it, if it will do for them and its body is a buffer. One that is known to be small soon
+    /// will be; others they wait for a while.
     fn share_at_once(&self, landing: Landing, entry: &StoredResponse) -> Option<Landing> {
         let now = self.runtime.now();
         if !is_for_others(entry, now) {
@@ -135,11 +135,9 @@ impl Cache {
             landing.share(copy, now);
             return None;
         }
-        if entry.body.len().or(entry.head.length).is_some_and(|length| length > SMALL_BODY) {
-            landing.apart(now);
-            return None;
+        if entry.body.len().or(entry.head.length).is_none_or(|length| length > SMALL_BODY) {
+            landing.expect_body(now);
         }
-        landing.expect_body(now);
         Some(landing)
     }
 

@@ -1,8 +1,8 @@
 //! Concurrent requests for the same thing: one asks the origin, the others wait for what it brings (RFC 9111 section 4, "collapsing
 //! requests").
 //!
-//! What crosses from one request to another is plain data: an entry with its body in a buffer, or the word that there is none to
-//! share. Each follower waits on a signal of its own beside its own timer ([`Runtime::signal`](crate::runtime::Runtime::signal)), because
+//! What crosses from one request to another is plain data: an entry with its body in a buffer, the word that a larger one is in the
+//! tiers now, or that there is none to share. Each follower waits on a signal of its own beside its own timer ([`Runtime::signal`](crate::runtime::Runtime::signal)), because
 //! on Workers nothing else may cross. Nobody waits for ever: a leader has a lease, after which one of those who wait asks as
 //! well, and patience ends after twice the time.
 
@@ -33,6 +33,8 @@ const BODY: Duration = Duration::from_secs(1);
 enum Outcome {
     /// An entry whose body is a buffer.
     Entry(StoredResponse),
+    /// It is in the tiers, where each finds it for himself.
+    Stored,
     /// It is not for sharing: each asks for himself.
     Apart,
     /// The same, this time.
@@ -72,6 +74,7 @@ impl Flight {
 /// What the one who waits finds.
 pub(super) enum Look {
     Entry(StoredResponse),
+    Stored,
     Apart,
     Failed,
     /// Nothing yet; to be looked at again at this time.
@@ -151,7 +154,7 @@ impl Flights {
             let is_for_us = match &state.landed {
                 None => true,
                 // It came while the request was looking.
-                Some(Landed { outcome: Outcome::Entry(_), number }) => *number > seen,
+                Some(Landed { outcome: Outcome::Entry(_) | Outcome::Stored, number }) => *number > seen,
                 Some(_) => false,
             };
             if is_for_us && !overtook(state.begun) {
@@ -177,6 +180,7 @@ impl Flights {
         let mut state = flight.state();
         match state.landed.as_ref().map(|landed| &landed.outcome) {
             Some(Outcome::Entry(entry)) => return entry.try_clone().map_or(Look::Apart, Look::Entry),
+            Some(Outcome::Stored) => return Look::Stored,
             Some(Outcome::Apart | Outcome::Released) => return Look::Apart,
             Some(Outcome::Failed) => return Look::Failed,
             None => {}
@@ -206,7 +210,8 @@ impl Flights {
     fn land(&self, flight: &Arc<Flight>, key: KeyName, outcome: Outcome, now: Timestamp) {
         let bytes = match &outcome {
             Outcome::Entry(entry) => Some(entry.body.len().unwrap_or(0)),
-            _ => None,
+            Outcome::Stored => Some(0),
+            Outcome::Apart | Outcome::Released | Outcome::Failed => None,
         };
         let apart = matches!(outcome, Outcome::Apart);
         let waiting = {
@@ -284,6 +289,12 @@ impl Landing {
     pub(super) fn share(mut self, entry: StoredResponse, now: Timestamp) {
         self.landed = true;
         self.flights.land(&self.flight, self.key, Outcome::Entry(entry), now);
+    }
+
+    /// The answer, too large for a buffer, has come into the tiers.
+    pub(super) fn stored(mut self, now: Timestamp) {
+        self.landed = true;
+        self.flights.land(&self.flight, self.key, Outcome::Stored, now);
     }
 
     /// The answer is not for sharing, and the next one hardly will be.
@@ -453,6 +464,17 @@ mod tests {
         landing.release(at(1));
         assert!(matches!(flights.look(&flight, boarding(1), None), Look::Apart));
         assert!(matches!(board(&flights, 2), Seat::Leader(_)));
+    }
+
+    #[test]
+    fn what_is_too_large_to_share_is_found_in_the_tiers() {
+        let flights = Arc::<Flights>::default();
+        let landing = lead(&flights, 0);
+        let flight = follow(&flights, 0);
+        landing.expect_body(at(100));
+        landing.stored(at(300));
+        assert!(matches!(flights.look(&flight, boarding(300), None), Look::Stored));
+        assert!(matches!(board(&flights, 301), Seat::Follower(_)), "it was looking");
     }
 
     #[test]

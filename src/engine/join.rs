@@ -1,7 +1,7 @@
 //! Taking a seat in the call of the origin that is under way for the same thing, and waiting for it to land.
 
 use super::flight::{Boarding, Flight, Landing, Look, Seat};
-use super::lookup::Hit;
+use super::lookup::{Found, Hit};
 use super::plan::{Plan, Question};
 use super::{Answer, Cache};
 use crate::entry::StoredResponse;
@@ -15,8 +15,9 @@ use futures::future::select;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a follower looks again where nothing may wake it, in milliseconds: at first, and at most.
-const LOOKS: (u64, u64) = (1, 16);
+/// How long a follower pauses before it looks again, where nothing may wake it: an eighth of the time it has waited, within
+/// these bounds, so that many followers do not keep their leader from the processor.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
 
 /// How a request fared that might share another's call of the origin.
 pub(super) enum Joined {
@@ -95,7 +96,14 @@ impl Cache {
                         question.turn_to_variant(plan, Arc::clone(&entry.head));
                         continue;
                     }
-                    return self.share(plan, question, reason, entry);
+                    let hit = Hit { entry, place: 0, level: Level::Hot };
+                    return self.share(plan, question, reason, hit);
+                }
+                Some(Look::Stored) => {
+                    return match self.lookup(plan, question).await {
+                        Found::Fresh(hit) | Found::Refresh(hit) => self.share(plan, question, reason, hit),
+                        _ => Joined::Alone,
+                    };
                 }
                 Some(Look::Overdue(landing)) => return Joined::Leader(landing),
                 Some(Look::Failed) => return self.stand_in(plan, question, stored).unwrap_or(Joined::Alone),
@@ -111,7 +119,7 @@ impl Cache {
 
     /// Waits for a call to land; nothing when it has not by then.
     async fn follow(&self, plan: &Plan, question: &Question, flight: &Arc<Flight>, until: Timestamp) -> Option<Look> {
-        let mut pause = LOOKS.0;
+        let since = self.runtime.now();
         loop {
             let boarding = self.boarding(plan, question);
             if boarding.now >= until {
@@ -129,8 +137,8 @@ impl Cache {
             if let Some(raised) = raised {
                 drop(select(raised, self.runtime.sleep(left)).await);
             } else {
-                self.runtime.sleep(left.min(Duration::from_millis(pause))).await;
-                pause = (2 * pause).min(LOOKS.1);
+                let pause = (boarding.now.since(since) / 8).clamp(PAUSES.0, PAUSES.1);
+                self.runtime.sleep(left.min(pause)).await;
             }
         }
     }
@@ -160,14 +168,14 @@ impl Cache {
     }
 
     /// Answers with the entry that another request was fetching, by the rules that hold for what is stored.
-    fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, entry: StoredResponse) -> Joined {
+    fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, hit: Hit) -> Joined {
+        let entry = &hit.entry;
         if !question.selects(plan, &entry.head)
-            || !is_for_others(&entry, self.runtime.now())
+            || !is_for_others(entry, self.runtime.now())
             || self.is_void(question, &entry.head)
         {
             return Joined::Alone;
         }
-        let hit = Hit { entry, place: 0, level: Level::Hot };
         let answer = self.serve(plan, question, hit, "collapsed", Event::Collapsed);
         // RFC 9211 section 2.6
         let status = CacheStatus { collapsed: true, ttl: answer.status.ttl, ..CacheStatus::forwarded(reason) };

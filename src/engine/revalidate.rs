@@ -17,6 +17,7 @@ use crate::body::Body;
 use crate::entry::{Head, StoredResponse};
 use crate::message::{Lines, Response};
 use crate::policy::Level;
+use crate::runtime::within;
 use crate::semantics::freshness::{Freshness, Timestamp, millis};
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::validation::Validators;
@@ -91,7 +92,8 @@ impl Cache {
         if work.is_none() {
             let request_time = self.runtime.now();
             let ask = question.conditional(found.validators.clone().into_conditions());
-            if let Ok(said) = origin.fetch(ask).await {
+            let limit = plan.policy.terms.patience.hard_timeout;
+            if let Some(Ok(said)) = within(&*self.runtime, limit, Box::pin(origin.fetch(ask))).await {
                 work = self.taken_in(plan, question, found, said, request_time).await;
             }
         }

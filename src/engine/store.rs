@@ -211,9 +211,6 @@ impl Store {
             if shared {
                 return self.share(entry).await;
             }
-            if let Some(landing) = self.landing.take() {
-                landing.apart(self.cache.runtime.now());
-            }
             match self.source() {
                 Some(source) => self.stream(entry, source).await,
                 None => self.share(entry).await,
@@ -284,12 +281,15 @@ impl Store {
         stored
     }
 
-    async fn stream(self, entry: StoredResponse, source: usize) -> bool {
+    async fn stream(mut self, entry: StoredResponse, source: usize) -> bool {
         let Some((_, first)) = self.takers.get(source) else { return false };
         let first = Arc::clone(first);
         let fields = entry.with_body(Body::empty());
         if self.put(&first, entry, Some(STREAM_LIMIT)).await.is_err() {
             return false;
+        }
+        if let Some(landing) = self.landing.take() {
+            landing.stored(self.cache.runtime.now());
         }
         let mut again = None;
         for (place, (_, tier)) in self.takers.iter().enumerate() {

@@ -10,6 +10,7 @@ mod hits;
 mod hostile;
 mod invalidation;
 mod keys;
+mod leaders;
 mod leaks;
 mod letter;
 mod life;

@@ -24,6 +24,7 @@ Origin: any method, any path; the query string is the script
   delay=MS body_delay=MS       before the head; between head and body
   chunked=1 length=N           no Content-Length; a Content-Length of N whatever the body holds
   half=1 cut=N                 close after half the body, after N bytes
+  stamp=1                      x-origin-time: when the head was sent, in milliseconds since 1970
   hang=1 close=1               no answer at all; close without one
 Each answer carries x-origin-count: how often this very path and query was asked for.
 
