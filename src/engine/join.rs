@@ -100,8 +100,11 @@ impl Cache {
                     return self.share(plan, question, reason, hit);
                 }
                 Some(Look::Stored) => {
+                    let wanted = question.slot().name();
                     return match self.lookup(plan, question).await {
                         Found::Fresh(hit) | Found::Refresh(hit) => self.share(plan, question, reason, hit),
+                        // It was another variant.
+                        _ if question.slot().name() != wanted => continue,
                         _ => Joined::Alone,
                     };
                 }

@@ -285,11 +285,18 @@ impl Store {
         let Some((_, first)) = self.takers.get(source) else { return false };
         let first = Arc::clone(first);
         let fields = entry.with_body(Body::empty());
-        if self.put(&first, entry, Some(STREAM_LIMIT)).await.is_err() {
-            return false;
-        }
+        let taken = self.put(&first, entry, Some(STREAM_LIMIT)).await.is_ok();
         if let Some(landing) = self.landing.take() {
-            landing.stored(self.cache.runtime.now());
+            let now = self.cache.runtime.now();
+            match taken {
+                true => landing.stored(now),
+                // The origin has not failed. What the tier does not take now it hardly takes soon.
+                false if !self.is_overtaken() => landing.apart(now),
+                false => landing.release(now),
+            }
+        }
+        if !taken {
+            return false;
         }
         let mut again = None;
         for (place, (_, tier)) in self.takers.iter().enumerate() {
