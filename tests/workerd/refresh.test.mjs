@@ -13,7 +13,7 @@ after(() => isolates.reverse().forEach((isolate) => isolate.stop()));
 
 test("50 requests for a stale answer at each of two isolates: hardly ever more than one call of the origin", async (t) => {
   const [one] = isolates;
-  const KEYS = 12;
+  const KEYS = 10;
   // One site: the host is part of the key.
   const options = { headers: { host: "lease.test" } };
   const path = (key) => `/lease${key}?count=1&delay=100&header=Cache-Control:max-age%3D1,stale-while-revalidate%3D60`;
