@@ -18,6 +18,10 @@ use std::time::Duration;
 /// How often a follower looks again where nothing may wake it, in milliseconds: at first, and at most.
 const LOOKS: (u64, u64) = (1, 16);
 
+/// How long a follower that is woken waits without a look of its own: a panic takes away the flight together with those
+/// who would wake it, and a timer that has ended is how the host notices.
+const UNWOKEN: Duration = Duration::from_secs(1);
+
 /// How a request fared that might share another's call of the origin.
 pub(super) enum Joined {
     /// It asks, and others wait.
@@ -124,7 +128,7 @@ impl Cache {
             };
             let left = again.since(boarding.now);
             if let Some(raised) = raised {
-                drop(select(raised, self.runtime.sleep(left)).await);
+                drop(select(raised, self.runtime.sleep(left.min(UNWOKEN))).await);
             } else {
                 self.runtime.sleep(left.min(Duration::from_millis(pause))).await;
                 pause = (2 * pause).min(LOOKS.1);
