@@ -4,7 +4,7 @@ PRESET ?= rfc9111
 ORIGIN ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo proxy test test-native test-workerd conformance leaks fuzz lint fmt schema size bench bench-native
+.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size bench bench-native
 
 help: ## this list
 	@echo "make TARGET"
@@ -38,6 +38,10 @@ conformance: setup ## the proxy against RFC 9110, 9111, 5861, 9211 and 9213, fro
 
 leaks: setup ## does anybody get another's answer? layercake through each tier, and other caches, side by side
 	@node tests/leaks/run.mjs --cache all
+
+simulate: SEEDS ?= 10000
+simulate: ## the engine in random worlds of data centres, KV and failing origins; SEEDS=10000
+	@SEEDS=$(SEEDS) cargo test --quiet --features sim --test simulation random
 
 fuzz: SECONDS_EACH ?= 60
 fuzz: ## the parsers under libFuzzer, a minute each; SECONDS_EACH=60

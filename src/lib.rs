@@ -35,7 +35,7 @@
 //! | 4 | [`layer`](mod@crate::layer) | the Tower door |
 //! | 5 | [`worker`](mod@crate::worker) | the Cloudflare door, the Cache API and KV tiers |
 //! | 6 | `bin/layercake` | the command: `lint`, `schema`, `explain` |
-//! | – | `sim` | a virtual clock, a runtime driven by hand, tiers that fail on demand |
+//! | – | `sim` | a world on a virtual clock: data centres, isolates, KV, an origin, and everything that goes wrong |
 //!
 //! # Features
 //!
@@ -60,6 +60,9 @@
 //!   freshness plus the longer stale window. Promotion keeps the birth time.
 //! - **A cache problem is never the visitor's problem.** A tier that fails, hangs or returns something unreadable is a
 //!   missing tier; it is counted and, at most every ten seconds, logged in words.
+//! - **One asks for all.** What waits for another request's call of the origin waits on a signal of its own, beside its own timer, and gets
+//!   plain data: on Workers nothing else may cross from one request to another. The call is seen through when its client leaves.
+//! - **A tier that fails is left alone**, reads and writes apart, and tried again by one request at a time.
 //! - **A tier in good health is asked without a timer.** Setting and clearing one costs 17 us of CPU on Workers, as much as
 //!   all else the cache adds to an L1 hit. The edge cache is asked with one until it has answered in good time 16 times in a
 //!   row, and again as soon as an answer fails, is slow or is overdue. KV always has one.

@@ -1,4 +1,16 @@
 //! Floor 3. The walk of one request: read [`Cache::handle`] and `Cache::walk` first.
+//!
+//! | where | what |
+//! | --- | --- |
+//! | `plan` | what is read of a request before anything is awaited |
+//! | `lookup`, `tiers`, `trust`, `breaker` | the tiers in order; asking one of them, with its limits and what is known of its health |
+//! | `serve` | a stored response on its way out |
+//! | `join`, `flight`, `ask`, `detach` | waiting for another's call of the origin; calling it, seeing the call through, and for how long it is waited for |
+//! | `fill`, `variants`, `store`, `parts`, `retry` | an answer on its way out and into the tiers |
+//! | `revalidate`, `leases`, `renew` | the refresh behind a response, who does it, and what a 304 changes |
+//! | `invalidate`, `voids` | what unsafe requests make void |
+//! | `verify`, `quarantine`, `noting` | looking at answers again (feature `verify`) |
+//! | `config`, `living`, `admin` | what an isolate keeps; who may see it |
 
 pub mod admin;
 mod ask;

@@ -8,7 +8,7 @@ use crate::policy::path::is_ambiguous;
 use crate::policy::{CacheKey, Policy, RouteId, Values, cookies};
 use crate::semantics::cache_control::{CacheControl, Governing};
 use crate::semantics::freshness::{Timestamp, explicit_lifetime};
-use crate::semantics::invalidation::{Target, is_unsafe};
+use crate::semantics::invalidation::{Target, authority_of, is_unsafe};
 use crate::semantics::status::ForwardReason;
 use crate::semantics::validation::Conditions;
 use crate::semantics::{Fields, list_members};
@@ -322,12 +322,9 @@ impl Question {
         };
         let keyer = &plan.policy.terms.keyer;
         let (scheme, mut authority) = self.key.site();
-        let elsewhere = location.parse::<http::Uri>();
         // Where hosts share their entries another host is no other place.
-        if let (true, Some(other)) =
-            (keyer.shared_between_hosts, elsewhere.as_ref().ok().and_then(http::Uri::authority))
-        {
-            authority = other.as_str();
+        if let (true, Some(other)) = (keyer.shared_between_hosts, authority_of(location)) {
+            authority = other;
         }
         let (path, query) =
             self.target.split_once('?').map_or((&*self.target, None), |(path, query)| (path, Some(query)));

@@ -8,6 +8,7 @@ use crate::policy::{CacheKey, RouteId};
 use crate::runtime::within;
 use crate::stats::{Event, Operation, Trouble};
 use crate::tier::{Tier, TierError};
+use futures::future::BoxFuture;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,13 @@ fn is_whole(entry: &StoredResponse) -> bool {
 
 impl Cache {
     /// The entry a tier has under `key`, whatever its age; a tier that fails, is slow or has been failing has none.
-    pub(super) async fn get(&self, plan: &Plan, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
-        self.look(plan.route, key, tier).await
+    pub(super) fn get<'a>(
+        &'a self,
+        plan: &Plan,
+        key: &'a CacheKey,
+        tier: &'a Arc<dyn Tier>,
+    ) -> BoxFuture<'a, Option<StoredResponse>> {
+        Box::pin(self.look(plan.route, key, tier))
     }
 
     /// The same on account of a route.
@@ -70,7 +76,18 @@ impl Cache {
     }
 
     /// Puts `entry` into a tier, within `limit`.
-    pub(super) async fn put(
+    pub(super) fn put<'a>(
+        &'a self,
+        route: RouteId,
+        key: &'a CacheKey,
+        tier: &'a Arc<dyn Tier>,
+        entry: StoredResponse,
+        limit: Option<Duration>,
+    ) -> BoxFuture<'a, Result<(), Trouble>> {
+        Box::pin(self.put_in_time(route, key, tier, entry, limit))
+    }
+
+    async fn put_in_time(
         &self,
         route: RouteId,
         key: &CacheKey,
@@ -102,20 +119,22 @@ impl Cache {
     }
 
     /// Deletes what a tier has under `key`, however it has been doing: what is not deleted comes back.
-    pub(super) async fn delete(
-        &self,
+    pub(super) fn delete<'a>(
+        &'a self,
         route: RouteId,
-        key: &CacheKey,
-        tier: &Arc<dyn Tier>,
+        key: &'a CacheKey,
+        tier: &'a Arc<dyn Tier>,
         limit: Option<Duration>,
-    ) -> bool {
-        let (trouble, error) = match within(&*self.runtime, limit, tier.delete(key)).await {
-            Some(Ok(())) => return true,
-            Some(Err(error)) => (trouble(&error), Some(error)),
-            None => (Trouble::TimedOut, None),
-        };
-        self.failed(route, tier, Operation::Delete, trouble, Event::TierFailed, error.as_ref());
-        false
+    ) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let (trouble, error) = match within(&*self.runtime, limit, tier.delete(key)).await {
+                Some(Ok(())) => return true,
+                Some(Err(error)) => (trouble(&error), Some(error)),
+                None => (Trouble::TimedOut, None),
+            };
+            self.failed(route, tier, Operation::Delete, trouble, Event::TierFailed, error.as_ref());
+            false
+        })
     }
 
     fn skipped(&self, route: RouteId, tier: &Arc<dyn Tier>, operation: Operation) {

@@ -74,6 +74,13 @@ impl Target {
     }
 }
 
+/// The authority that a reference names (RFC 3986 section 3.2); `None` for a relative one.
+pub(crate) fn authority_of(reference: &str) -> Option<&str> {
+    let (scheme, behind) = before(reference.trim_ascii(), b":/?#");
+    let rest = if is_scheme(scheme) { behind.strip_prefix(':').unwrap_or(behind) } else { reference.trim_ascii() };
+    rest.strip_prefix("//").map(|rest| before(rest, b"/?#").0)
+}
+
 /// What stands before the first of these bytes, and the rest with it.
 fn before<'a>(text: &'a str, marks: &[u8]) -> (&'a str, &'a str) {
     text.split_at(text.bytes().position(|b| marks.contains(&b)).unwrap_or(text.len()))
@@ -116,6 +123,21 @@ fn without_dot_segments(path: &str) -> Box<str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn authorities() {
+        for (reference, expected) in [
+            ("https://a.example/x?y", Some("a.example")),
+            ("//a.example:8443", Some("a.example:8443")),
+            ("https://a.example#x", Some("a.example")),
+            ("/x//y", None),
+            ("x", None),
+            ("mailto:a@example", None),
+            ("", None),
+        ] {
+            assert_eq!(authority_of(reference), expected, "{reference}");
+        }
+    }
 
     #[test]
     fn which_answers_invalidate() {

@@ -247,7 +247,7 @@ impl Tier for FaultyTier {
 }
 
 /// The entry without the last byte of its body.
-async fn cut(mut entry: StoredResponse) -> Result<StoredResponse, TierError> {
+pub(super) async fn cut(mut entry: StoredResponse) -> Result<StoredResponse, TierError> {
     let body = std::mem::take(&mut entry.body).into_bytes(u64::MAX).await;
     let bytes = body.map_err(|error| TierError::Failed(error.to_string()))?;
     entry.body = Body::from(bytes.slice(..bytes.len().saturating_sub(1)));
@@ -255,7 +255,7 @@ async fn cut(mut entry: StoredResponse) -> Result<StoredResponse, TierError> {
 }
 
 /// A body of known length that never comes.
-struct Stalled(Option<u64>);
+pub(super) struct Stalled(pub(super) Option<u64>);
 
 impl http_body::Body for Stalled {
     type Data = Bytes;
@@ -270,6 +270,6 @@ impl http_body::Body for Stalled {
     }
 }
 
-fn failed() -> TierError {
+pub(super) fn failed() -> TierError {
     TierError::Failed("simulated".to_owned())
 }

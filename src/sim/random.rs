@@ -1,3 +1,6 @@
+use crate::semantics::freshness::millis;
+use std::time::Duration;
+
 /// Random numbers that follow from a seed (`SplitMix64`: Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
 /// 2014). The same seed gives the same numbers on every machine.
 ///
@@ -41,6 +44,18 @@ impl Random {
     /// Whether something happens that happens so often in a thousand.
     pub fn permille(&mut self, often: u64) -> bool {
         self.below(1000) < often
+    }
+
+    /// A time from `least` to `most`, both included, in whole milliseconds.
+    pub fn between(&mut self, (least, most): (Duration, Duration)) -> Duration {
+        let (least, most) = (millis(least), millis(most));
+        Duration::from_millis(least + self.below(most.saturating_sub(least).saturating_add(1)))
+    }
+
+    /// One of `choices`; `None` when there are none.
+    pub fn choose<'a, T>(&mut self, choices: &'a [T]) -> Option<&'a T> {
+        let place = self.below(choices.len() as u64);
+        choices.get(usize::try_from(place).unwrap_or_default())
     }
 
     /// Numbers of their own for another part of the simulation, so that what one part draws does not move the other's.

@@ -3,10 +3,11 @@ use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
 use crate::sim::Random;
 use futures::future::BoxFuture;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
@@ -29,12 +30,17 @@ pub struct SimRuntime(Arc<Mutex<State>>);
 struct State {
     now: Timestamp,
     next_id: u64,
-    timers: Vec<Timer>,
+    /// Who is woken when, in order.
+    timers: BTreeMap<(Timestamp, u64), Waker>,
     tasks: Vec<Task>,
     /// Tasks taken out to be polled.
     in_hand: usize,
     log: Vec<String>,
     random: Random,
+    /// Which of the tasks that can go on is next; without it the one that has waited longest.
+    order: Option<Random>,
+    /// Who runs now, where requests may not wake each other.
+    borders: Option<Arc<Borders>>,
 }
 
 impl Default for State {
@@ -43,42 +49,74 @@ impl Default for State {
         Self {
             now,
             next_id: 0,
-            timers: Vec::new(),
+            timers: BTreeMap::new(),
             tasks: Vec::new(),
             in_hand: 0,
             log: Vec::new(),
             random: Random::new(0),
+            order: None,
+            borders: None,
         }
     }
-}
-
-struct Timer {
-    id: u64,
-    at: Timestamp,
-    waker: Waker,
 }
 
 struct Task {
     work: BoxFuture<'static, ()>,
     flag: Arc<Flag>,
+    owner: Owner,
+}
+
+/// Whose work a task is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Owner {
+    /// The number of the isolate; 0 for none.
+    pub(super) isolate: u64,
+    /// The number of the request, from 1; 0 for none.
+    pub(super) request: u64,
+    /// The request's own walk, not work behind it.
+    pub(super) main: bool,
+}
+
+/// What keeps requests from waking each other.
+#[derive(Default)]
+struct Borders {
+    /// The request that runs now; 0 for the host itself.
+    current: AtomicU64,
+    /// How often one woke another all the same, in vain.
+    crossed: AtomicU64,
 }
 
 /// Whether a future wants to be polled.
-struct Flag(AtomicBool);
+struct Flag {
+    up: AtomicBool,
+    request: u64,
+    borders: Option<Arc<Borders>>,
+}
 
 impl Flag {
     fn up() -> Arc<Self> {
-        Arc::new(Self(AtomicBool::new(true)))
+        Arc::new(Self { up: AtomicBool::new(true), request: 0, borders: None })
     }
 
     fn take(&self) -> bool {
-        self.0.swap(false, Ordering::AcqRel)
+        self.up.swap(false, Ordering::AcqRel)
+    }
+
+    fn is_up(&self) -> bool {
+        self.up.load(Ordering::Acquire)
     }
 }
 
 impl Wake for Flag {
     fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Release);
+        if let Some(borders) = &self.borders {
+            let current = borders.current.load(Ordering::Acquire);
+            if current != 0 && current != self.request {
+                borders.crossed.fetch_add(1, Ordering::AcqRel);
+                return;
+            }
+        }
+        self.up.store(true, Ordering::Release);
     }
 }
 
@@ -98,6 +136,73 @@ impl SimRuntime {
         let runtime = Self::default();
         runtime.state().random = Random::new(seed);
         runtime
+    }
+
+    /// The same, where a seed decides which of the tasks that can go on runs next. Otherwise it is the one that has waited
+    /// longest.
+    ///
+    /// ```
+    /// use layercake::runtime::Runtime;
+    /// use layercake::sim::SimRuntime;
+    ///
+    /// let order = |seed| {
+    ///     let runtime = SimRuntime::new().shuffled(seed);
+    ///     for n in 0..8 {
+    ///         let host = runtime.clone();
+    ///         runtime.spawn(Box::pin(async move { host.log(&n.to_string()) }));
+    ///     }
+    ///     runtime.run_background();
+    ///     runtime.log_lines()
+    /// };
+    /// assert_eq!(order(1), order(1));
+    /// assert_ne!(order(1), order(2));
+    /// ```
+    #[must_use]
+    pub fn shuffled(self, seed: u64) -> Self {
+        self.state().order = Some(Random::new(seed));
+        self
+    }
+
+    /// The same, where a request that is woken by another one is not woken at all, as on Workers.
+    pub(super) fn with_borders(self) -> Self {
+        self.state().borders = Some(Arc::default());
+        self
+    }
+
+    /// How often a request tried to wake another.
+    pub(super) fn crossed(&self) -> u64 {
+        self.state().borders.as_ref().map_or(0, |borders| borders.crossed.load(Ordering::Acquire))
+    }
+
+    /// Does what only the host may do: wake anybody.
+    pub(super) fn as_host(&self, act: impl FnOnce()) {
+        let borders = self.state().borders.clone();
+        let before = borders.as_ref().map(|borders| borders.current.swap(0, Ordering::AcqRel));
+        act();
+        if let (Some(borders), Some(before)) = (borders, before) {
+            borders.current.store(before, Ordering::Release);
+        }
+    }
+
+    /// Runs `task`, which is the work of `owner`.
+    pub(super) fn spawn_for(&self, owner: Owner, task: BoxFuture<'static, ()>) {
+        let mut state = self.state();
+        let borders = state.borders.clone();
+        let flag = Arc::new(Flag { up: AtomicBool::new(true), request: owner.request, borders });
+        state.tasks.push(Task { work: task, flag, owner });
+    }
+
+    /// Takes away the tasks that are so, unfinished. They must not be dropped while one of this host's tasks is polled.
+    pub(super) fn take_tasks(&self, is: impl Fn(&Owner) -> bool) -> Vec<(Owner, BoxFuture<'static, ()>)> {
+        let mut state = self.state();
+        let (taken, left): (Vec<_>, Vec<_>) = std::mem::take(&mut state.tasks).into_iter().partition(|t| is(&t.owner));
+        state.tasks = left;
+        taken.into_iter().map(|task| (task.owner, task.work)).collect()
+    }
+
+    /// When the next timer ends.
+    pub(super) fn next_timer(&self) -> Option<Timestamp> {
+        self.state().timers.first_key_value().map(|((at, _), _)| *at)
     }
 
     /// Lets `duration` pass at once. Timers that end in it wake their tasks, which are polled by the next
@@ -156,45 +261,61 @@ impl SimRuntime {
     }
 
     /// Polls tasks until none can go on at the present time.
-    fn settle(&self) {
+    pub(super) fn settle(&self) {
+        let borders = self.state().borders.clone();
+        let runs = |request| borders.iter().for_each(|borders| borders.current.store(request, Ordering::Release));
         while let Some(mut task) = self.next_woken() {
             let waker = Waker::from(Arc::clone(&task.flag));
+            runs(task.owner.request);
             let polled = task.work.as_mut().poll(&mut Context::from_waker(&waker));
-            let mut state = self.state();
-            state.in_hand -= 1;
             if polled.is_pending() {
+                let mut state = self.state();
+                state.in_hand -= 1;
                 state.tasks.push(task);
+            } else {
+                drop(task);
+                self.state().in_hand -= 1;
             }
+            runs(0);
         }
     }
 
     fn next_woken(&self) -> Option<Task> {
         let mut state = self.state();
-        let place = state.tasks.iter().position(|task| task.flag.take())?;
+        let state = &mut *state;
+        let place = match &mut state.order {
+            None => state.tasks.iter().position(|task| task.flag.is_up())?,
+            Some(order) => {
+                let woken = || state.tasks.iter().enumerate().filter(|(_, task)| task.flag.is_up());
+                let many = woken().count();
+                let chosen = usize::try_from(order.below(many as u64)).unwrap_or_default();
+                woken().nth(chosen)?.0
+            }
+        };
         state.in_hand += 1;
-        Some(state.tasks.remove(place))
+        let task = state.tasks.remove(place);
+        task.flag.take();
+        Some(task)
     }
 
     /// Moves the clock to the next timer, if there is one.
     fn pass_to_next_timer(&self) -> bool {
-        let next = self.state().timers.iter().map(|timer| timer.at).min();
+        let next = self.next_timer();
         next.is_some_and(|at| {
             self.move_clock(at);
             true
         })
     }
 
-    fn move_clock(&self, to: Timestamp) {
-        let (due, waiting) = {
+    pub(super) fn move_clock(&self, to: Timestamp) {
+        let due = {
             let mut state = self.state();
             state.now = state.now.max(to);
-            let now = state.now;
-            std::mem::take(&mut state.timers).into_iter().partition::<Vec<_>, _>(|t| t.at <= now)
+            let end = (state.now, u64::MAX);
+            let waiting = state.timers.split_off(&end);
+            std::mem::replace(&mut state.timers, waiting)
         };
-        self.state().timers.extend(waiting);
-        for timer in due {
-            timer.waker.wake();
-        }
+        due.into_values().for_each(Waker::wake);
     }
 
     /// A panic in one test's task leaves nothing half done here.
@@ -220,7 +341,7 @@ impl Runtime for SimRuntime {
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.state().tasks.push(Task { work: task, flag: Flag::up() });
+        self.spawn_for(Owner::default(), task);
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
@@ -259,19 +380,14 @@ impl Future for Sleep {
         if state.now >= self.at {
             return Poll::Ready(());
         }
-        let (id, at, waker) = (self.id, self.at, cx.waker().clone());
-        match state.timers.iter_mut().find(|timer| timer.id == id) {
-            Some(timer) => timer.waker = waker,
-            None => state.timers.push(Timer { id, at, waker }),
-        }
+        state.timers.insert((self.at, self.id), cx.waker().clone());
         Poll::Pending
     }
 }
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        let id = self.id;
-        self.host.state().timers.retain(|timer| timer.id != id);
+        self.host.state().timers.remove(&(self.at, self.id));
     }
 }
 

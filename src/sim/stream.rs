@@ -83,7 +83,7 @@ impl Tier for StreamTier {
 }
 
 /// Bytes in pieces, to be read once.
-struct Chunks(Bytes);
+pub(super) struct Chunks(pub(super) Bytes);
 
 impl http_body::Body for Chunks {
     type Data = Bytes;

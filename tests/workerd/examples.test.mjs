@@ -36,6 +36,16 @@ describe("shop", () => {
     });
   }
 
+  test("twenty ask for the slow report at once: it is made once", async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => shop.ask("/report?at=once")));
+    for (const answer of answers) {
+      assert.equal(answer.status, 200);
+      assertForwarded(answer, "uri-miss");
+      assert.ok(answer.body.equals(answers[0].body));
+    }
+    assert.equal(answers.filter((answer) => !answer.cache.collapsed).length, 1);
+  });
+
   test("orders are personal", async () => {
     assert.equal((await shop.ask("/account/orders")).status, 401);
     for (const [session, orders] of [["alice", 2], ["bob", 3], ["alice", 2]]) {

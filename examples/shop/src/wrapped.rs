@@ -18,7 +18,15 @@ fn table() -> std::result::Result<CacheConfig, ConfigError> {
             "/api/products/:id",
             Policy::ttl(seconds(30)).stale_while_revalidate(seconds(60)).stale_if_error(seconds(600)),
         )
-        .route("/report", Policy::ttl(seconds(60)).stale_while_revalidate(seconds(600)))
+        // Slow: whoever comes while it is made waits for the one that makes it, and later an old one will do.
+        .route(
+            "/report",
+            Policy::ttl(seconds(60))
+                .stale_while_revalidate(seconds(600))
+                .stale_if_error(seconds(3600))
+                .soft_timeout(seconds(2))
+                .hard_timeout(seconds(20)),
+        )
         .route("/account/*rest", Policy::bypass())
         .build()
 }

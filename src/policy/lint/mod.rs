@@ -3,6 +3,7 @@
 //! A finding is advice: no table is refused for one. Paths are judged by their words, cookies and request fields by their names.
 
 mod paths;
+mod patience;
 mod policies;
 mod settings;
 mod storage;
@@ -108,6 +109,7 @@ pub(crate) fn lint(table: &Table) -> Vec<Finding> {
 
 fn examine(rule: &Rule, table: &Table) -> Vec<Found> {
     let checks = if rule.policy.terms.bypass { policies::BYPASS } else { policies::CHECKS };
-    let storage = if rule.policy.terms.bypass { &[] } else { storage::CHECKS };
-    paths::CHECKS.iter().chain(checks).chain(storage).filter_map(|check| check(rule, table)).collect()
+    let (storage, patience) =
+        if rule.policy.terms.bypass { (&[][..], &[][..]) } else { (storage::CHECKS, patience::CHECKS) };
+    paths::CHECKS.iter().chain(checks).chain(storage).chain(patience).filter_map(|check| check(rule, table)).collect()
 }

@@ -1,0 +1,247 @@
+use super::core::{Core, lock};
+use super::stream::Chunks;
+use crate::body::Body;
+use crate::entry::{Head, StoredResponse};
+use crate::message::{HeaderFields as _, Lines};
+use crate::policy::{CacheKey, Level, key::KeyName};
+use crate::runtime::Runtime as _;
+use crate::semantics::freshness::Timestamp;
+use crate::sim::Bill;
+use crate::tier::{Takes, Tier, TierError};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// How the simulated Workers KV behaves.
+///
+/// ```
+/// use layercake::sim::KvModel;
+/// use std::time::Duration;
+///
+/// let strict = KvModel { writes_per_day: Some(1000), ..KvModel::default() };
+/// assert_eq!(strict.cache_ttl, Duration::from_secs(60));
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KvModel {
+    /// How long at most a write takes to be seen in each other data centre; each draws its own time. The writer's own sees
+    /// it at once. Default: 60 s.
+    pub propagation: Duration,
+    /// How long a data centre goes on with what it has read, and with having found nothing. Default: 60 s.
+    pub cache_ttl: Duration,
+    /// How long a read takes, least and most. Default: 5 to 60 ms.
+    pub read: (Duration, Duration),
+    /// How long a write or deletion takes, least and most. Default: 50 to 400 ms.
+    pub write: (Duration, Duration),
+    /// How long a key is not written again after a write (429). Default: 1 s.
+    pub write_gap: Duration,
+    /// The shortest time a value is kept. Default: 60 s.
+    pub shortest_stay: Duration,
+    /// How many reads a day are allowed. Default: any number.
+    pub reads_per_day: Option<u64>,
+    /// How many writes a day are allowed; as many deletions. Default: any number.
+    pub writes_per_day: Option<u64>,
+}
+
+impl Default for KvModel {
+    fn default() -> Self {
+        let (millis, minute) = (Duration::from_millis, Duration::from_secs(60));
+        Self {
+            propagation: minute,
+            cache_ttl: minute,
+            read: (millis(5), millis(60)),
+            write: (millis(50), millis(400)),
+            write_gap: Duration::from_secs(1),
+            shortest_stay: minute,
+            reads_per_day: None,
+            writes_per_day: None,
+        }
+    }
+}
+
+/// A value, or that there is none any more.
+type Written = Option<Arc<Value>>;
+
+struct Value {
+    head: Arc<Head>,
+    fields: Lines,
+    body: Bytes,
+    until: Timestamp,
+}
+
+/// One write of a key, and when each data centre sees it.
+struct Write {
+    what: Written,
+    seen: Vec<Timestamp>,
+}
+
+#[derive(Default)]
+struct State {
+    keys: HashMap<KeyName, (Timestamp, Vec<Write>)>,
+    /// What each data centre goes on with, and until when.
+    regional: HashMap<(usize, KeyName), (Written, Timestamp)>,
+    today: (u64, Bill),
+}
+
+/// The whole store.
+pub(super) struct Kv {
+    core: Arc<Core>,
+    model: KvModel,
+    data_centres: usize,
+    state: Mutex<State>,
+}
+
+const DAY: u64 = 86_400;
+
+impl Kv {
+    pub(super) fn new(core: Arc<Core>, model: KvModel, data_centres: usize) -> Arc<Self> {
+        Arc::new(Self { core, model, data_centres, state: Mutex::default() })
+    }
+
+    async fn take_time(&self, span: (Duration, Duration)) {
+        let pause = self.core.numbers().latency.between(span);
+        self.core.runtime.sleep(pause).await;
+    }
+
+    /// Counts one more of something unless the day's allowance is used up.
+    fn charge(&self, one: Bill) -> Result<(), TierError> {
+        let mut state = lock(&self.state);
+        let day = self.core.runtime.now().as_secs() / DAY;
+        if state.today.0 != day {
+            state.today = (day, Bill::default());
+        }
+        let after = state.today.1 + one;
+        let over = |count: u64, most: Option<u64>| most.is_some_and(|most| count > most);
+        if over(after.reads, self.model.reads_per_day)
+            || over(after.writes, self.model.writes_per_day)
+            || over(after.deletes, self.model.writes_per_day)
+        {
+            return Err(TierError::Exhausted("the day's allowance".to_owned()));
+        }
+        state.today.1 = after;
+        drop(state);
+        let mut history = self.core.history();
+        history.bill = history.bill + one;
+        Ok(())
+    }
+
+    fn read(&self, data_centre: usize, name: KeyName) -> Written {
+        let now = self.core.runtime.now();
+        let mut state = lock(&self.state);
+        let kept = state.regional.get(&(data_centre, name)).filter(|(_, until)| *until > now);
+        let what = if let Some((what, _)) = kept {
+            what.clone()
+        } else {
+            let sees = |write: &&Write| write.seen.get(data_centre).is_some_and(|seen| *seen <= now);
+            let latest = state.keys.get(&name).and_then(|(_, writes)| writes.iter().rev().find(sees));
+            let what = latest.and_then(|write| write.what.clone());
+            state.regional.insert((data_centre, name), (what.clone(), now.plus(self.model.cache_ttl)));
+            what
+        };
+        what.filter(|value| value.until > now)
+    }
+
+    fn write(&self, data_centre: usize, name: KeyName, what: Written) -> Result<(), TierError> {
+        let now = self.core.runtime.now();
+        let one =
+            if what.is_some() { Bill { writes: 1, ..Bill::default() } } else { Bill { deletes: 1, ..Bill::default() } };
+        let gap = self.model.write_gap;
+        if lock(&self.state).keys.get(&name).is_some_and(|(last, _)| now.since(*last) < gap) {
+            return Err(TierError::Throttled("one write a second for each key".to_owned()));
+        }
+        self.charge(one)?;
+        let seen = (0..self.data_centres).map(|other| {
+            let wait = self.core.numbers().kv.between((Duration::ZERO, self.model.propagation));
+            now.plus(if other == data_centre { Duration::ZERO } else { wait })
+        });
+        let write = Write { what: what.clone(), seen: seen.collect() };
+        let mut state = lock(&self.state);
+        let (last, writes) = state.keys.entry(name).or_default();
+        // What is behind one that all see is seen by nobody any more.
+        if let Some(place) = writes.iter().rposition(|write| write.seen.iter().all(|seen| *seen <= now)) {
+            writes.drain(..place);
+        }
+        *last = now;
+        writes.push(write);
+        state.regional.insert((data_centre, name), (what, now.plus(self.model.cache_ttl)));
+        Ok(())
+    }
+}
+
+/// The store as one data centre sees it.
+pub(super) struct KvTier {
+    pub(super) store: Arc<Kv>,
+    pub(super) data_centre: usize,
+}
+
+/// The largest value, in bytes.
+const MAX_VALUE: u64 = 25 << 20;
+
+/// Bodies up to this size come as bytes, larger ones as a stream.
+const IN_ONE_PIECE: usize = 256 << 10;
+
+impl KvTier {
+    async fn read(&self, key: &CacheKey) -> Result<Option<StoredResponse>, TierError> {
+        self.store.take_time(self.store.model.read).await;
+        self.store.charge(Bill { reads: 1, ..Bill::default() })?;
+        Ok(self.store.read(self.data_centre, key.name()).map(|value| {
+            let body = match value.body.len() {
+                length if length > IN_ONE_PIECE => Body::stream(Chunks(value.body.clone())),
+                _ => value.body.clone().into(),
+            };
+            StoredResponse { head: Arc::clone(&value.head), headers: Box::new(value.fields.clone()), body }
+        }))
+    }
+
+    async fn write(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
+        let StoredResponse { head, headers, body } = entry;
+        let body = body.into_bytes(MAX_VALUE).await.map_err(|error| TierError::Refused(error.to_string()))?;
+        if head.length.is_some_and(|length| length != body.len() as u64) {
+            return Err(TierError::Refused("the body is not of the length announced".to_owned()));
+        }
+        let until = now.plus(head.freshness.retention_left(now).max(self.store.model.shortest_stay));
+        let mut fields = Lines::default();
+        headers.for_each(&mut |name, value| fields.append(name, &String::from_utf8_lossy(value)));
+        self.store.take_time(self.store.model.write).await;
+        self.store.write(self.data_centre, key.name(), Some(Arc::new(Value { head, fields, body, until })))
+    }
+}
+
+impl Tier for KvTier {
+    fn level(&self) -> Level {
+        Level::L2
+    }
+
+    fn takes(&self, length: Option<u64>) -> Takes {
+        match length {
+            Some(length) if length > MAX_VALUE => Takes::Nothing,
+            Some(_) => Takes::Stream,
+            None => Takes::Buffer,
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        Some(Duration::from_secs(2))
+    }
+
+    fn get<'a>(&'a self, key: &'a CacheKey, _: Timestamp) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>> {
+        Box::pin(self.read(key))
+    }
+
+    fn put<'a>(
+        &'a self,
+        key: &'a CacheKey,
+        entry: StoredResponse,
+        now: Timestamp,
+    ) -> BoxFuture<'a, Result<(), TierError>> {
+        Box::pin(self.write(key, entry, now))
+    }
+
+    fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
+        Box::pin(async move {
+            self.store.take_time(self.store.model.write).await;
+            self.store.write(self.data_centre, key.name(), None)
+        })
+    }
+}
