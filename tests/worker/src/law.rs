@@ -154,7 +154,12 @@ pub async fn answer(req: Request, ctx: RouteContext<u32>) -> Result<Response> {
         return Ok(Response::empty()?.with_status(304).with_headers(headers));
     }
     let mut text = format!("v{version} run{}", ctx.data);
-    for name in [&script.vary, &script.tell].into_iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty()) {
+    for name in [&script.vary, &script.tell]
+        .into_iter()
+        .flat_map(|names| names.split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
         text += &format!(" {name}={}", req.headers().get(name)?.unwrap_or_else(|| "-".into()));
     }
     let response = match (&*script.kind, script.size) {

@@ -35,8 +35,7 @@ fn answer(state: &State, request: &Request) -> Result<Value, String> {
             let mut counters = state.counters();
             let (seen, endless) = state.origin.with(|origin| (origin.seen.clone(), origin.endless.clone()));
             counters["origin"]["paths"] = json!(seen);
-            counters["origin"]["endless"] =
-                json!({"under_way": endless.under_way.get(), "bytes": endless.bytes.get()});
+            counters["origin"]["endless"] = json!({"under_way": endless.under_way.get(), "bytes": endless.bytes.get()});
             Ok(counters)
         }
         ("GET", "/log") => Ok(state.log(role(from_query("role"))?)),
