@@ -172,7 +172,9 @@ describe("either way", () => {
       const path = `/law/minute/fails?size=3000&delay=400&runs=1&${script}`;
       const leader = worker.get(path);
       await eventually(() => worker.runs(path));
+      const started = Date.now();
       const followers = await worker.herd(20, path);
+      assert.ok(Date.now() - started < 4_000, "before the leader's lease is over");
       assert.equal((await leader).status, status);
       for (const answer of followers) assertWhole(answer, pattern(3000));
       t.diagnostic(`${await worker.runs(path)} runs for 21 visitors`);
