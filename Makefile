@@ -4,7 +4,7 @@ PRESET ?= rfc9111
 ORIGIN ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size bench bench-native
+.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size bench bench-native stampede outage
 
 help: ## this list
 	@echo "make TARGET"
@@ -41,7 +41,7 @@ leaks: setup ## does anybody get another's answer? layercake through each tier, 
 
 simulate: SEEDS ?= 10000
 simulate: ## the engine in random worlds of data centres, KV and failing origins; SEEDS=10000
-	@SEEDS=$(SEEDS) cargo test --quiet --features sim --test simulation random
+	@SEEDS=$(SEEDS) cargo test --quiet --profile tools --features sim --test simulation random
 
 fuzz: SECONDS_EACH ?= 60
 fuzz: ## the parsers under libFuzzer, a minute each; SECONDS_EACH=60
@@ -61,6 +61,12 @@ size: setup ## what layercake adds to a Worker, in bytes
 
 bench: setup bench-native ## CPU time per request, against Workers written by hand; and what bench-native does
 	@benches/run.sh
+
+stampede: setup ## a thousand requests at once for what is not there: origin calls and waiting, with and without the cache
+	@benches/day.sh stampede
+
+outage: setup ## what clients get while the origin or a tier is down, with and without the cache; OUTAGE_SECONDS=60
+	@benches/day.sh outage
 
 bench-native: ## the rules in nanoseconds, beside http-cache-semantics
 	@cargo run --release --quiet --manifest-path benches/native/Cargo.toml

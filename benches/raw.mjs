@@ -46,6 +46,7 @@ function tool(name, variable) {
 
 export const standinPath = () => tool("standin", "STANDIN");
 export const loadPath = () => tool("load", "LOAD");
+export const trafficPath = () => tool("traffic", "TRAFFIC");
 
 // ---- processes ----------------------------------------------------------------------------------------------------
 
@@ -61,7 +62,8 @@ function start(command, args, options) {
   const child = spawn(command, args, options);
   child.ended = new Promise((done) => {
     child.once("error", (error) => done(error));
-    child.once("exit", (code, signal) => done(new Error(`${basename(command)} ended: ${signal ?? code}`)));
+    // Not at its exit: what it wrote last may still be on its way.
+    child.once("close", (code, signal) => done(new Error(`${basename(command)} ended: ${signal ?? code}`)));
   });
   children.add(child);
   child.ended.then(() => children.delete(child));
@@ -229,6 +231,8 @@ export async function startWorkerd(options) {
       url: `http://127.0.0.1:${port}`,
       pid: child.pid,
       output: () => output,
+      /** Resolves, to an error that says how, when the process ends. */
+      ended: child.ended,
       stop: () => end(child),
     };
   } finally {
@@ -269,15 +273,30 @@ export async function until(check, what = "condition", timeoutMs = 5000) {
   }
 }
 
-/** Runs the load client; options as its flags (`expect`, `header`, ...), plus `port`, `path` and `pid`. */
-export async function load(options) {
+/** The line of JSON that a client of tools/standin prints before it ends by itself. */
+function client(path, options, timeoutMs) {
   const args = Object.entries(options)
     .filter(([, value]) => value !== undefined)
     .flatMap(([name, value]) => [value].flat().flatMap((one) => [`--${name}`, String(one)]));
-  const child = start(loadPath(), args, { stdio: ["ignore", "pipe", "inherit"] });
-  // The client ends by itself; the last answers may take a while.
-  const timeoutMs = (options.seconds ?? 2) * 1000 + START_TIMEOUT_MS;
+  const child = start(path, args, { stdio: ["ignore", "pipe", "inherit"] });
   return firstLine(child, child.stdout, JSON.parse, { timeoutMs });
+}
+
+/** Runs the load client; options as its flags (`expect`, `header`, ...), plus `port`, `path` and `pid`. */
+export function load(options) {
+  // The last answers may take a while.
+  return client(loadPath(), options, (options.seconds ?? 2) * 1000 + START_TIMEOUT_MS);
+}
+
+/** Runs the client `traffic`; options as its flags. What it notes is found in each sample under its name. */
+export async function traffic({ note = [], ...options }) {
+  const timeoutMs = (options.seconds ?? 0) * 1000 + (options.timeout ?? 10_000) + START_TIMEOUT_MS;
+  const { samples, ...said } = await client(trafficPath(), { ...options, note }, timeoutMs);
+  const read = ([n, sent, took, wrong, ...notes]) => {
+    const noted = Object.fromEntries(note.map((name, i) => [name, notes[i]]));
+    return { n, sent_ms: sent / 1000, took_ms: took / 1000, wrong, noted };
+  };
+  return { ...said, samples: samples.map(read) };
 }
 
 /** CPU time of a process in seconds: user plus system. */

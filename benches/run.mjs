@@ -1,13 +1,8 @@
 // The benchmark itself; benches/run.sh builds what it needs and describes the settings.
 
-import { mkdirSync, writeFileSync } from "node:fs";
-import { cpus } from "node:os";
-import { join } from "node:path";
+import { median, number, report, table, words } from "./figures.mjs";
+import { load, startRaw, startStandin, until } from "./raw.mjs";
 
-import { ROOT, load, startRaw, startStandin, until } from "./raw.mjs";
-
-const words = (name) => (process.env[name] ?? "").split(/[\s,]+/).filter(Boolean);
-const number = (name, otherwise) => Number(process.env[name] ?? otherwise);
 const ROUNDS = number("ROUNDS", 5);
 const SECONDS = number("SECONDS_PER_ROUND", 2);
 const CONNECTIONS = number("CONNECTIONS", 8);
@@ -146,13 +141,6 @@ async function measure(scenario, candidate, raw, seconds) {
 
 // ---- figures ------------------------------------------------------------------------------------------------------
 
-const sorted = (values) => [...values].sort((a, b) => a - b);
-function median(values) {
-  const list = sorted(values);
-  const middle = list.length >> 1;
-  return list.length % 2 ? list[middle] : (list[middle - 1] + list[middle]) / 2;
-}
-
 function summarise(rounds, reference) {
   const cpu = rounds.map((round) => round.cpu_us);
   const [low, high] = [Math.min(...cpu), Math.max(...cpu)];
@@ -189,10 +177,7 @@ function print(scenario, results) {
       String(r.errors),
     ]);
   }
-  const widths = cells[0].map((_, column) => Math.max(...cells.map((row) => row[column].length)));
-  for (const row of cells) {
-    console.log("  " + row.map((c, i) => (i ? c.padStart(widths[i]) : c.padEnd(widths[i]))).join("  "));
-  }
+  table(cells);
 }
 
 // ---- run ----------------------------------------------------------------------------------------------------------
@@ -234,16 +219,7 @@ for (let round = 0; round <= ROUNDS; round++) {
   }
 }
 
-const report = {
-  date: new Date().toISOString(),
-  cpu: cpus()[0]?.model,
-  cores: cpus().length,
-  node: process.version,
-  rounds: ROUNDS,
-  seconds_per_round: SECONDS,
-  connections: CONNECTIONS,
-  scenarios: [],
-};
+const scenarios = [];
 console.log(
   `CPU time of workerd per request, median of ${ROUNDS} rounds of ${SECONDS} s, ${CONNECTIONS} connections;` +
     " compare within a scenario only",
@@ -257,8 +233,7 @@ for (const [scenario, byCandidate] of measured) {
     failed = true;
     console.log(`  ${name}: ${result.first_error}`);
   }
-  report.scenarios.push({ name: scenario.name, what: scenario.what, reference: scenario.reference, results });
+  scenarios.push({ name: scenario.name, what: scenario.what, reference: scenario.reference, results });
 }
-mkdirSync(join(ROOT, "target"), { recursive: true });
-writeFileSync(join(ROOT, "target/bench.json"), `${JSON.stringify(report, null, 2)}\n`);
+report("bench", { rounds: ROUNDS, seconds_per_round: SECONDS, connections: CONNECTIONS, scenarios });
 process.exit(failed ? 1 : 0);

@@ -4,7 +4,7 @@
 use super::detach::Detached;
 use super::fill::Fetched;
 use super::flight::Landing;
-use super::join::{Joined, is_shareable, may_stand_in};
+use super::join::{Joined, is_shareable};
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
 use super::revalidate::Stale;
@@ -42,11 +42,6 @@ impl Visitor {
         self.stored(Option::take)
     }
 
-    /// What may stand in for the origin at `now`, taken.
-    fn take_stand_in(&self, now: Timestamp) -> Option<Hit> {
-        self.stored(|stored| if may_stand_in(stored.as_ref(), now) { stored.take() } else { None })
-    }
-
     fn has_left(&self) -> bool {
         self.left.load(Ordering::Relaxed)
     }
@@ -72,8 +67,9 @@ impl Cache {
         mut stored: Option<Hit>,
         origin: O,
     ) -> (Arc<Question>, Result<Answer, O::Error>) {
+        let since = self.runtime.now();
         let landing = if is_shareable(plan, &question, reason) {
-            match self.join(plan, &mut question, reason, &mut stored).await {
+            match self.join(plan, &mut question, reason, &mut stored, since).await {
                 Joined::Answered(answer) => return (Arc::from(question), Ok(*answer)),
                 Joined::Leader(landing) => Some(landing),
                 Joined::Alone => None,
@@ -93,7 +89,7 @@ impl Cache {
         let work =
             self.clone().work(plan.clone(), Arc::clone(&question), reason, Arc::clone(&visitor), origin, landing);
         let work = Detached::begin(&self.runtime, Arc::clone(&visitor.left), work);
-        let answer = self.wait(plan, &question, reason, &visitor, work).await;
+        let answer = self.wait(plan, &question, reason, &visitor, since, work).await;
         (question, answer)
     }
 
@@ -162,23 +158,32 @@ impl Cache {
         };
         let letter = plan.policy.terms.store.to_the_letter;
         let status = CacheStatus::forwarded(reason);
+        let failed = |landing: Option<Landing>| landing.into_iter().for_each(|landing| landing.failed(now));
         match (said, stored) {
             // RFC 9111 section 4.2.4: disconnected.
             (Err(error), Some(hit)) => {
-                let freshness = hit.entry.head.freshness;
-                if freshness.may_serve_on_error(now) || (letter && freshness.may_serve_disconnected(now)) {
+                failed(landing);
+                let disconnected = || {
+                    letter
+                        && hit.entry.head.freshness.may_serve_disconnected(now)
+                        && !self.is_void(question, &hit.entry.head)
+                };
+                if self.may_stand_in(question, &hit, now) || disconnected() {
                     Ok(self.serve_stale(plan, question, hit, Event::StaleIfError))
                 } else {
                     Err(error)
                 }
             }
-            (Err(error), None) => Err(error),
-            (Ok(failed), Some(hit))
-                if matches!(failed.status, 500 | 502 | 503 | 504)
-                    && hit.entry.head.freshness.may_serve_on_error(now) =>
+            (Err(error), None) => {
+                failed(landing);
+                Err(error)
+            }
+            (Ok(said), Some(hit))
+                if matches!(said.status, 500 | 502 | 503 | 504) && self.may_stand_in(question, &hit, now) =>
             {
+                failed(landing);
                 let mut answer = self.serve_stale(plan, question, hit, Event::StaleIfError);
-                answer.status.forward_status = Some(failed.status);
+                answer.status.forward_status = Some(said.status);
                 Ok(answer)
             }
             (Ok(said), Some(hit)) if said.status == 304 && conditional => {
@@ -201,19 +206,22 @@ impl Cache {
         question: &Question,
         reason: ForwardReason,
         visitor: &Visitor,
+        since: Timestamp,
         mut work: Detached<Option<Result<Answer, E>>>,
     ) -> Result<Answer, E> {
         let patience = &plan.policy.terms.patience;
-        let left = |limit: Duration| question.asked.plus(limit).since(self.runtime.now());
-        let soft = patience
-            .soft_timeout
-            .filter(|soft| visitor.stored(|stored| may_stand_in(stored.as_ref(), question.asked.plus(*soft))));
+        let left = |limit: Duration| since.plus(limit).since(self.runtime.now());
+        let may = |hit: &Hit, now| self.may_stand_in(question, hit, now);
+        let helps =
+            |soft: &Duration| visitor.stored(|stored| stored.as_ref().is_some_and(|hit| may(hit, since.plus(*soft))));
+        let soft = patience.soft_timeout.filter(helps);
         for (limit, last) in [(soft, false), (patience.hard_timeout, true)] {
             let Some(limit) = limit else { continue };
             if let Some(done) = within(&*self.runtime, Some(left(limit)), &mut work).await {
                 return done.flatten().unwrap_or_else(|| Ok(self.too_late(plan, reason)));
             }
-            let stand_in = visitor.take_stand_in(self.runtime.now());
+            let now = self.runtime.now();
+            let stand_in = visitor.stored(|stored| stored.take_if(|hit| may(hit, now)));
             if stand_in.is_some() || last {
                 self.config.record(plan.route, Event::TimedOut);
             }

@@ -65,9 +65,10 @@ impl Cache {
                     say_what_it_varies_on(plan, &mut response);
                 }
                 status.detail = Some(why.as_str());
-                // An error of the moment says nothing of the next answer.
-                if let Some(landing) = landing.filter(|_| response.status < 500 && !why.is_of_the_moment()) {
-                    landing.apart(self.runtime.now());
+                match landing {
+                    Some(landing) if response.status >= 500 => landing.failed(self.runtime.now()),
+                    Some(landing) if !why.is_of_the_moment() => landing.apart(self.runtime.now()),
+                    _ => {}
                 }
                 // The visitor's own wish is no word on what others may get.
                 if renews.is_some() && !question.no_store {
@@ -115,19 +116,17 @@ impl Cache {
         Answer { response, status, event, now: self.runtime.now() }
     }
 
-    /// Shares an entry with those who wait for it, if its body is a buffer. Otherwise they wait a while for the body, unless it is
-    /// known to be large.
+    /// Shares an entry with those who wait for it, if its body is a buffer. One that is known to be small soon will be; others they wait
+    /// for a while.
     fn share_at_once(&self, landing: Landing, entry: &StoredResponse) -> Option<Landing> {
         let now = self.runtime.now();
         if let Some(copy) = entry.try_clone() {
             landing.share(copy, now);
             return None;
         }
-        if entry.body.len().or(entry.head.length).is_some_and(|length| length > SMALL_BODY) {
-            landing.apart(now);
-            return None;
+        if entry.body.len().or(entry.head.length).is_none_or(|length| length > SMALL_BODY) {
+            landing.expect_body(now);
         }
-        landing.expect_body(now);
         Some(landing)
     }
 

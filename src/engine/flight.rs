@@ -1,8 +1,8 @@
 //! Concurrent requests for the same thing: one asks the origin, the others wait for what it brings (RFC 9111 section 4, "collapsing
 //! requests").
 //!
-//! What crosses from one request to another is plain data: an entry with its body in a buffer, or the word that there is none to
-//! share. Each follower waits on a signal of its own beside its own timer ([`Runtime::signal`](crate::runtime::Runtime::signal)), because
+//! What crosses from one request to another is plain data: an entry with its body in a buffer, the word that a larger one is in the
+//! tiers now, or that there is none to share. Each follower waits on a signal of its own beside its own timer ([`Runtime::signal`](crate::runtime::Runtime::signal)), because
 //! on Workers nothing else may cross. Nobody waits for ever: a leader has a lease, after which one of those who wait asks as
 //! well, and patience ends after twice the time.
 
@@ -16,6 +16,9 @@ use std::time::Duration;
 
 /// How long keys are remembered whose answers are not for sharing: requests for them are not held up for one another.
 const APART: Duration = Duration::from_secs(30);
+
+/// How long a key whose origin has just failed is left alone by those who can do without.
+const RESTS: Duration = Duration::from_secs(2);
 
 /// How many keys are remembered so before those whose time is over are swept out, or all.
 const MANY: usize = 1024;
@@ -33,6 +36,8 @@ const BODY: Duration = Duration::from_secs(1);
 enum Outcome {
     /// An entry whose body is a buffer.
     Entry(StoredResponse),
+    /// It is in the tiers, where each finds it for himself.
+    Stored,
     /// It is not for sharing: each asks for himself.
     Apart,
     /// The origin failed, or its answer broke off.
@@ -70,6 +75,7 @@ impl Flight {
 /// What the one who waits finds.
 pub(super) enum Look {
     Entry(StoredResponse),
+    Stored,
     Apart,
     Failed,
     /// Nothing yet; to be looked at again at this time.
@@ -86,6 +92,8 @@ pub(super) enum Seat {
     Leader(Landing),
     /// It waits.
     Follower(Arc<Flight>),
+    /// The origin has just failed: it does without, or asks for itself.
+    Resting,
 }
 
 /// The calls of the origin under way in one isolate.
@@ -110,6 +118,7 @@ struct Air {
     lingering: VecDeque<Lingering>,
     bytes: u64,
     apart: NameMap<Timestamp>,
+    resting: NameMap<Timestamp>,
 }
 
 /// The key, the time, and what bounds the wait.
@@ -141,15 +150,19 @@ impl Flights {
             // On Workers a leader may vanish without a word.
             air.flights.retain(|_, flight| flight.state().lease_until.plus(lease) > now);
         }
-        if air.apart.get(&key).is_some_and(|until| *until > now) {
+        let is_set = |map: &NameMap<Timestamp>| map.get(&key).is_some_and(|until| *until > now);
+        if is_set(&air.apart) {
             return Seat::Alone;
+        }
+        if is_set(&air.resting) {
+            return Seat::Resting;
         }
         if let Some(flight) = air.flights.get(&key) {
             let state = flight.state();
             let is_for_us = match &state.landed {
                 None => true,
                 // It came while the request was looking.
-                Some(Landed { outcome: Outcome::Entry(_), number }) => *number > seen,
+                Some(Landed { outcome: Outcome::Entry(_) | Outcome::Stored, number }) => *number > seen,
                 Some(_) => false,
             };
             if is_for_us && !overtook(state.begun) {
@@ -175,6 +188,7 @@ impl Flights {
         let mut state = flight.state();
         match state.landed.as_ref().map(|landed| &landed.outcome) {
             Some(Outcome::Entry(entry)) => return entry.try_clone().map_or(Look::Apart, Look::Entry),
+            Some(Outcome::Stored) => return Look::Stored,
             Some(Outcome::Apart) => return Look::Apart,
             Some(Outcome::Failed) => return Look::Failed,
             None => {}
@@ -204,9 +218,10 @@ impl Flights {
     fn land(&self, flight: &Arc<Flight>, key: KeyName, outcome: Outcome, now: Timestamp) {
         let bytes = match &outcome {
             Outcome::Entry(entry) => Some(entry.body.len().unwrap_or(0)),
-            _ => None,
+            Outcome::Stored => Some(0),
+            Outcome::Apart | Outcome::Failed => None,
         };
-        let apart = matches!(outcome, Outcome::Apart);
+        let (apart, failed) = (matches!(outcome, Outcome::Apart), matches!(outcome, Outcome::Failed));
         let waiting = {
             let mut state = flight.state();
             if state.landed.is_some() {
@@ -228,7 +243,10 @@ impl Flights {
                 _ => {}
             }
             if apart {
-                air.set_apart(key, now);
+                remember(&mut air.apart, key, now, APART);
+            }
+            if failed {
+                remember(&mut air.resting, key, now, RESTS);
             }
         }
         for wake in waiting {
@@ -256,16 +274,17 @@ impl Air {
             }
         }
     }
+}
 
-    fn set_apart(&mut self, key: KeyName, now: Timestamp) {
-        if self.apart.len() >= MANY {
-            self.apart.retain(|_, until| *until > now);
-            if self.apart.len() >= MANY {
-                self.apart.clear();
-            }
+/// Remembers a key for so long. Too many are swept out, or forgotten altogether.
+fn remember(keys: &mut NameMap<Timestamp>, key: KeyName, now: Timestamp, how_long: Duration) {
+    if keys.len() >= MANY {
+        keys.retain(|_, until| *until > now);
+        if keys.len() >= MANY {
+            keys.clear();
         }
-        self.apart.insert(key, now.plus(APART));
     }
+    keys.insert(key, now.plus(how_long));
 }
 
 /// The duty of a leader: whatever becomes of him, those who wait hear of it.
@@ -284,10 +303,25 @@ impl Landing {
         self.flights.land(&self.flight, self.key, Outcome::Entry(entry), now);
     }
 
+    /// The answer, too large for a buffer, has come into the tiers.
+    pub(super) fn stored(mut self, now: Timestamp) {
+        self.landed = true;
+        self.flights.land(&self.flight, self.key, Outcome::Stored, now);
+    }
+
     /// The answer is not for sharing, and the next one hardly will be.
     pub(super) fn apart(mut self, now: Timestamp) {
         self.landed = true;
         self.flights.land(&self.flight, self.key, Outcome::Apart, now);
+    }
+
+    /// The origin has failed.
+    pub(super) fn failed(mut self, now: Timestamp) {
+        self.landed = true;
+        // Where another has taken over, his answer may still come.
+        if self.flight.state().term == self.term {
+            self.flights.land(&self.flight, self.key, Outcome::Failed, now);
+        }
     }
 
     /// The answer has come, its body is still on the way.
@@ -304,7 +338,7 @@ impl Landing {
 }
 
 impl Drop for Landing {
-    /// Failed, unless another has taken over.
+    /// Failed for reasons that are not the origin's, unless another has taken over.
     fn drop(&mut self) {
         if !self.landed && self.flight.state().term == self.term {
             self.flights.land(&self.flight, self.key, Outcome::Failed, Timestamp::default());
@@ -410,6 +444,14 @@ mod tests {
     }
 
     #[test]
+    fn a_key_whose_origin_has_failed_rests_for_a_moment() {
+        let flights = Arc::<Flights>::default();
+        lead(&flights, 0).failed(at(100));
+        assert!(matches!(board(&flights, 2099), Seat::Resting));
+        assert!(matches!(board(&flights, 2100), Seat::Leader(_)));
+    }
+
+    #[test]
     fn a_leader_that_is_overdue_is_replaced_by_one() {
         let flights = Arc::<Flights>::default();
         let first = lead(&flights, 0);
@@ -432,9 +474,20 @@ mod tests {
         for n in 0..3000_u32 {
             let mut key = KEY;
             key[..4].copy_from_slice(&n.to_be_bytes());
-            flights.air().set_apart(key, at(u64::from(n)));
+            remember(&mut flights.air().apart, key, at(u64::from(n)), APART);
         }
         assert!(flights.air().apart.len() <= MANY);
+    }
+
+    #[test]
+    fn what_is_too_large_to_share_is_found_in_the_tiers() {
+        let flights = Arc::<Flights>::default();
+        let landing = lead(&flights, 0);
+        let flight = follow(&flights, 0);
+        landing.expect_body(at(100));
+        landing.stored(at(300));
+        assert!(matches!(flights.look(&flight, boarding(300), None), Look::Stored));
+        assert!(matches!(board(&flights, 301), Seat::Follower(_)), "it was looking");
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use super::Cache;
 use super::plan::{Change, Plan, Question};
+use crate::entry::Head;
 use crate::message::Response;
 use crate::policy::{CacheKey, Level, RouteId, Tiers};
 use crate::runtime::within;
 use crate::semantics::Fields as _;
-use crate::semantics::freshness::Timestamp;
 use crate::semantics::invalidation::{Target, invalidates};
 use crate::stats::Event;
 use futures::channel::oneshot;
@@ -71,9 +71,10 @@ impl Cache {
         }
     }
 
-    /// Whether this isolate has made void what was received at that time in answer to the question.
-    pub(super) fn is_void(&self, question: &Question, received: Timestamp) -> bool {
-        self.config.0.living.voids.covers(&question.names(), received)
+    /// Whether this isolate has made void what an answer to the question says that was born at that time. The time of receipt would
+    /// not do: another isolate may have asked before the change and got its answer behind it.
+    pub(super) fn is_void(&self, question: &Question, head: &Head) -> bool {
+        self.config.0.living.voids.covers(&question.names(), head.freshness.born)
     }
 
     /// Forgets entries before the answer goes out, so that whoever changed something sees the change.

@@ -1,10 +1,9 @@
 //! Taking a seat in the call of the origin that is under way for the same thing, and waiting for it to land.
 
 use super::flight::{Boarding, Flight, Landing, Look, Seat};
-use super::lookup::Hit;
+use super::lookup::{Found, Hit};
 use super::plan::{Plan, Question};
 use super::{Answer, Cache};
-use crate::entry::StoredResponse;
 use crate::policy::Level;
 use crate::runtime::Signal;
 use crate::semantics::freshness::Timestamp;
@@ -15,8 +14,9 @@ use futures::future::select;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a follower looks again where nothing may wake it, in milliseconds: at first, and at most.
-const LOOKS: (u64, u64) = (1, 16);
+/// How long a follower pauses before it looks again, where nothing may wake it: an eighth of the time it has waited, within
+/// these bounds, so that many followers do not keep their leader from the processor.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
 
 /// How long a follower that is woken waits without a look of its own: a panic takes away the flight together with those
 /// who would wake it, and a timer that has ended is how the host notices.
@@ -38,21 +38,6 @@ struct Patience {
     is_last: bool,
 }
 
-impl Patience {
-    /// The policy's limits count, or the follower's own.
-    fn of(plan: &Plan, question: &Question, stored: Option<&Hit>) -> Self {
-        let terms = &plan.policy.terms.patience;
-        let at = |limit: Duration| question.asked.plus(limit);
-        let soft = terms.soft_timeout.map(at).filter(|at| may_stand_in(stored, *at));
-        let limit = [soft, terms.hard_timeout.map(at)].into_iter().flatten().min();
-        let own = at(terms.collapse_wait.saturating_mul(2));
-        match limit {
-            Some(limit) if limit <= own => Self { until: limit, is_last: true },
-            _ => Self { until: own, is_last: false },
-        }
-    }
-}
-
 /// Whether a request may wait for another's answer, and others for its own: what the origin is asked says nothing of who asks, and
 /// the request does not insist on an answer of its own.
 pub(super) fn is_shareable(plan: &Plan, question: &Question, reason: ForwardReason) -> bool {
@@ -65,19 +50,22 @@ pub(super) fn is_shareable(plan: &Plan, question: &Question, reason: ForwardReas
         && (question.ask.whole || plain)
 }
 
-/// Whether it may be served where the origin fails or is too slow.
-pub(super) fn may_stand_in(stored: Option<&Hit>, now: Timestamp) -> bool {
-    stored.is_some_and(|hit| hit.entry.head.part.is_none() && hit.entry.head.freshness.may_serve_on_error(now))
-}
-
 impl Cache {
-    /// Waits for the answer that another request is fetching, if one is.
+    /// Whether an entry may be served at `now` where the origin fails or is too slow.
+    pub(super) fn may_stand_in(&self, question: &Question, hit: &Hit, now: Timestamp) -> bool {
+        let head = &hit.entry.head;
+        // The change that made it void is no failure.
+        head.part.is_none() && head.freshness.may_serve_on_error(now) && !self.is_void(question, head)
+    }
+
+    /// Waits for the answer that another request is fetching, if one is. The origin has been wanted `since` that time.
     pub(super) async fn join(
         &self,
         plan: &Plan,
         question: &mut Question,
         reason: ForwardReason,
         stored: &mut Option<Hit>,
+        since: Timestamp,
     ) -> Joined {
         let living = &self.config.0.living;
         loop {
@@ -85,18 +73,36 @@ impl Cache {
             let overtook = |begun| living.voids.overtook(&names, begun);
             let flight = match living.flights.board(self.boarding(plan, question), overtook) {
                 Seat::Alone => return Joined::Alone,
+                Seat::Resting => return self.stand_in(plan, question, stored).unwrap_or(Joined::Alone),
                 Seat::Leader(landing) => return Joined::Leader(landing),
                 Seat::Follower(flight) => flight,
             };
-            let patience = Patience::of(plan, question, stored.as_ref());
+            let patience = self.patience(plan, question, stored.as_ref(), since);
             match self.follow(plan, question, &flight, patience.until).await {
                 Some(Look::Entry(entry)) => {
                     // RFC 9111 section 4.1: it may be another variant.
-                    if !question.selects(plan, &entry.head) && question.variant.is_none() {
+                    if !question.selects(plan, &entry.head) {
+                        if question.variant.is_some() {
+                            return Joined::Alone;
+                        }
                         question.turn_to_variant(plan, Arc::clone(&entry.head));
                         continue;
                     }
-                    return self.share(plan, question, reason, entry);
+                    let hit = Hit { entry, place: 0, level: Level::Hot };
+                    match self.share(plan, question, reason, hit) {
+                        Some(answer) => return Joined::Answered(Box::new(answer)),
+                        // It came too late to be of use: one of those who waited asks anew.
+                        None => question.seen = living.flights.landings(),
+                    }
+                }
+                Some(Look::Stored) => {
+                    return match self.lookup(plan, question).await {
+                        Found::Fresh(hit) | Found::Refresh(hit) => {
+                            let answer = self.share(plan, question, reason, hit);
+                            answer.map_or(Joined::Alone, |answer| Joined::Answered(Box::new(answer)))
+                        }
+                        _ => Joined::Alone,
+                    };
                 }
                 Some(Look::Overdue(landing)) => return Joined::Leader(landing),
                 Some(Look::Failed) => return self.stand_in(plan, question, stored).unwrap_or(Joined::Alone),
@@ -112,7 +118,7 @@ impl Cache {
 
     /// Waits for a call to land; nothing when it has not by then.
     async fn follow(&self, plan: &Plan, question: &Question, flight: &Arc<Flight>, until: Timestamp) -> Option<Look> {
-        let mut pause = LOOKS.0;
+        let since = self.runtime.now();
         loop {
             let boarding = self.boarding(plan, question);
             if boarding.now >= until {
@@ -130,8 +136,8 @@ impl Cache {
             if let Some(raised) = raised {
                 drop(select(raised, self.runtime.sleep(left.min(UNWOKEN))).await);
             } else {
-                self.runtime.sleep(left.min(Duration::from_millis(pause))).await;
-                pause = (2 * pause).min(LOOKS.1);
+                let pause = (boarding.now.since(since) / 8).clamp(PAUSES.0, PAUSES.1);
+                self.runtime.sleep(left.min(pause)).await;
             }
         }
     }
@@ -146,28 +152,40 @@ impl Cache {
         }
     }
 
+    /// The policy's limits count, or the follower's own.
+    fn patience(&self, plan: &Plan, question: &Question, stored: Option<&Hit>, since: Timestamp) -> Patience {
+        let terms = &plan.policy.terms.patience;
+        let at = |limit: Duration| since.plus(limit);
+        let helps = |at: &Timestamp| stored.is_some_and(|hit| self.may_stand_in(question, hit, *at));
+        let soft = terms.soft_timeout.map(at).filter(helps);
+        let limit = [soft, terms.hard_timeout.map(at)].into_iter().flatten().min();
+        let own = at(terms.collapse_wait.saturating_mul(2));
+        match limit {
+            Some(limit) if limit <= own => Patience { until: limit, is_last: true },
+            _ => Patience { until: own, is_last: false },
+        }
+    }
+
     /// Answers with the entry that another request was fetching, by the rules that hold for what is stored.
-    fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, entry: StoredResponse) -> Joined {
+    fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, hit: Hit) -> Option<Answer> {
+        let entry = &hit.entry;
         let reuse = reuse(&entry.head.freshness, None, self.runtime.now());
         if !question.selects(plan, &entry.head)
             || !matches!(reuse, Reuse::Fresh | Reuse::StaleWhileRevalidate)
-            || self.is_void(question, entry.head.received)
+            || self.is_void(question, &entry.head)
         {
-            return Joined::Alone;
+            return None;
         }
-        let hit = Hit { entry, place: 0, level: Level::Hot };
         let answer = self.serve(plan, question, hit, "collapsed", Event::Collapsed);
         // RFC 9211 section 2.6
         let status = CacheStatus { collapsed: true, ttl: answer.status.ttl, ..CacheStatus::forwarded(reason) };
-        Joined::Answered(Box::new(Answer { status, ..answer }))
+        Some(Answer { status, ..answer })
     }
 
     /// The origin has failed somebody else, or keeps everybody waiting: it need not be asked again to know.
     fn stand_in(&self, plan: &Plan, question: &Question, stored: &mut Option<Hit>) -> Option<Joined> {
-        if !may_stand_in(stored.as_ref(), self.runtime.now()) {
-            return None;
-        }
-        let hit = stored.take()?;
+        let now = self.runtime.now();
+        let hit = stored.take_if(|hit| self.may_stand_in(question, hit, now))?;
         Some(Joined::Answered(Box::new(self.serve_stale(plan, question, hit, Event::StaleIfError))))
     }
 }

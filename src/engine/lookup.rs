@@ -50,7 +50,7 @@ impl Cache {
             for (place, tier) in self.allowed(plan.policy.terms.tiers) {
                 let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
                 let (now, head, level) = (self.runtime.now(), &entry.head, tier.level());
-                if self.is_void(question, head.received) {
+                if self.is_void(question, head) {
                     continue;
                 }
                 // RFC 9111 section 4.1

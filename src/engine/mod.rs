@@ -160,7 +160,6 @@ impl Cache {
         let answer = match gate {
             Gate::Forward(why) => self.pass(&plan, why, origin).await,
             Gate::Lookup(mut question) => {
-                question.asked = self.runtime.now();
                 let found = self.lookup(&plan, &mut question).await;
                 let (question, answer) = self.use_found(&plan, question, found, origin).await;
                 #[cfg(feature = "verify")]
@@ -214,7 +213,6 @@ impl Cache {
 
     /// The cache steps aside: the request goes to the origin untouched.
     async fn pass<O: Origin>(&self, plan: &Plan, why: Forward, origin: O) -> Result<Answer, O::Error> {
-        let request_time = self.runtime.now();
         let mut response = origin.fetch(Ask::AS_IS).await?;
         let status = CacheStatus { detail: why.detail, ..CacheStatus::forwarded(why.reason) };
         if let Some(mut change) = why.change {
@@ -226,9 +224,9 @@ impl Cache {
             if let Some(mut question) =
                 stored_for.filter(|_| change.is_answered_by(plan, &response, self.runtime.now()))
             {
-                // It is this answer that the change has led to.
+                // It is this answer that the change has led to: it is younger than what the change made void.
                 question.begun = self.config.0.living.voids.count();
-                let fetched = Fetched::new(response, request_time, false, status);
+                let fetched = Fetched::new(response, self.runtime.now(), false, status);
                 return Ok(Answer { event: Event::Bypass, ..self.fill(plan, &Arc::from(question), fetched) });
             }
         }

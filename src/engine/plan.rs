@@ -89,9 +89,7 @@ pub(super) struct Question {
     pub(super) primary: Option<Arc<Head>>,
     /// How many entries this isolate had made void when the question was put.
     pub(super) begun: u64,
-    /// When the question was put.
-    pub(super) asked: Timestamp,
-    /// How many answers to other requests had come by then ([`Flights`](super::flight::Flights)).
+    /// How many answers to other requests had come when the question was put ([`Flights`](super::flight::Flights)).
     pub(super) seen: u64,
     /// L2 has a copy of an entry that was found.
     pub(super) in_l2: bool,
@@ -284,7 +282,6 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
         variant: None,
         primary: None,
         begun: config.0.living.voids.count(),
-        asked: Timestamp::default(),
         seen: config.0.living.flights.landings(),
         in_l2: false,
         fields: request.keep_fields(),

@@ -16,6 +16,7 @@ use crate::body::Body;
 use crate::entry::{Head, StoredResponse};
 use crate::message::{Lines, Response};
 use crate::policy::Level;
+use crate::runtime::within;
 use crate::semantics::freshness::{Freshness, Timestamp, millis};
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::validation::Validators;
@@ -36,6 +37,13 @@ impl Stale {
     pub(super) fn of(hit: &Hit) -> Self {
         Self { place: hit.place, head: Arc::clone(&hit.entry.head), validators: hit.entry.validators() }
     }
+}
+
+/// Who refreshes for the data centre.
+enum Lead {
+    /// This isolate, under a marker of this number where it could put one up.
+    Ours(Option<u64>),
+    Anothers,
 }
 
 /// Whether a use of an entry with so much of its lifetime left refreshes it early. The probability doubles every eighth of the
@@ -65,7 +73,7 @@ impl Cache {
         let (cache, question) = (self.clone(), Arc::clone(question));
         let plan = Plan { head: false, ..plan.clone() };
         self.runtime.spawn(Box::pin(async move {
-            let ended = cache.refresh(&plan, &question, &found, origin).await;
+            let (ended, number) = cache.refresh(&plan, &question, &found, origin).await;
             let pause = cache.config.0.living.leases.end(name, token, cache.runtime.now(), ended);
             let event = match ended {
                 Ended::Well => Event::Revalidated,
@@ -73,23 +81,27 @@ impl Cache {
                 Ended::Yielded => Event::RevalidationYielded,
             };
             cache.config.record(plan.route, event);
-            if ended == Ended::Badly {
-                // The other isolates leave it alone for as long.
-                cache.claim(&plan, &question, &found, pause).await;
+            if let (Ended::Badly, Some(number)) = (ended, number) {
+                cache.warn(&plan, &question, &found, number, pause).await;
             }
         }));
     }
 
-    /// Finds or fetches a fresh entry and stores it.
-    async fn refresh<O: Origin>(&self, plan: &Plan, question: &Question, found: &Stale, origin: O) -> Ended {
-        if !self.leads(plan, question, found).await {
-            return Ended::Yielded;
-        }
+    /// Finds or fetches a fresh entry and stores it. Comes back with the number of the marker that was put up for it.
+    async fn refresh<O: Origin>(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        found: &Stale,
+        origin: O,
+    ) -> (Ended, Option<u64>) {
+        let Lead::Ours(number) = self.leads(plan, question, found).await else { return (Ended::Yielded, None) };
         let mut work = self.fresh_in_slower_tier(plan, question, found).await;
         if work.is_none() {
             let request_time = self.runtime.now();
             let ask = question.conditional(found.validators.clone().into_conditions());
-            if let Ok(said) = origin.fetch(ask).await {
+            let limit = plan.policy.terms.patience.hard_timeout;
+            if let Some(Ok(said)) = within(&*self.runtime, limit, Box::pin(origin.fetch(ask))).await {
                 work = self.taken_in(plan, question, found, said, request_time).await;
             }
         }
@@ -97,7 +109,7 @@ impl Cache {
             Some((store, entry)) => store.run(entry).await,
             None => false,
         };
-        if stored { Ended::Well } else { Ended::Badly }
+        (if stored { Ended::Well } else { Ended::Badly }, number)
     }
 
     /// The work of storing what the origin `said` to the cache's own question about the entry that was found.
@@ -126,18 +138,29 @@ impl Cache {
     }
 
     /// Whether this isolate refreshes in the name of its data centre. Where there is no telling it does.
-    async fn leads(&self, plan: &Plan, question: &Question, found: &Stale) -> bool {
-        let Some(board) = self.notice_board(plan) else { return true };
-        let key = question.slot().lease();
-        let is_taken = |marker: &StoredResponse| {
-            marker.head.received == found.head.received && marker.head.freshness.is_fresh(self.runtime.now())
-        };
-        if self.get(plan, &key, board).await.as_ref().is_some_and(is_taken) {
-            return false;
+    async fn leads(&self, plan: &Plan, question: &Question, found: &Stale) -> Lead {
+        if self.notice(plan, question, found).await.is_some() {
+            return Lead::Anothers;
         }
-        let Some(ours) = self.claim(plan, question, found, LEASE).await else { return true };
-        let marker = self.get(plan, &key, board).await;
-        marker.is_none_or(|marker| marker.head.epoch == ours || !is_taken(&marker))
+        let Some(number) = self.claim(plan, question, found, LEASE).await else { return Lead::Ours(None) };
+        match self.notice(plan, question, found).await {
+            Some(other) if other != number => Lead::Anothers,
+            _ => Lead::Ours(Some(number)),
+        }
+    }
+
+    /// The number of the marker that is up for the entry that was found.
+    async fn notice(&self, plan: &Plan, question: &Question, found: &Stale) -> Option<u64> {
+        let marker = self.get(plan, &question.slot().lease(), self.notice_board(plan)?).await?;
+        let head = &marker.head;
+        (head.received == found.head.received && head.freshness.is_fresh(self.runtime.now())).then_some(head.epoch)
+    }
+
+    /// Lets the other isolates leave the key alone for as long as this one does, unless one of them is refreshing it after all.
+    async fn warn(&self, plan: &Plan, question: &Question, found: &Stale, number: u64, pause: Duration) {
+        if self.notice(plan, question, found).await.is_none_or(|other| other == number) {
+            self.claim(plan, question, found, pause).await;
+        }
     }
 
     /// Puts up the marker that keeps other isolates away for so long; its number, when the tier took it.
@@ -173,7 +196,7 @@ impl Cache {
             && entry.head.selecting == found.head.selecting
             && entry.head.family.id == found.head.family.id
             && entry.validators() == found.validators;
-        if !same || self.is_void(question, entry.head.received) {
+        if !same || self.is_void(question, &entry.head) {
             return None;
         }
         if !may_update(plan, question, &said) {
@@ -201,7 +224,7 @@ impl Cache {
     ) -> Option<(Store, StoredResponse)> {
         for (other, tier) in self.allowed(plan.policy.terms.tiers).filter(|(other, _)| *other > found.place) {
             let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
-            let void = self.is_void(question, entry.head.received);
+            let void = self.is_void(question, &entry.head);
             if !void
                 && entry.head.received > found.head.received
                 && question.selects(plan, &entry.head)

@@ -194,9 +194,6 @@ impl Store {
             if shared {
                 return self.share(entry).await;
             }
-            if let Some(landing) = self.landing.take() {
-                landing.apart(self.cache.runtime.now());
-            }
             match self.source() {
                 Some(source) => self.stream(entry, source).await,
                 None => self.share(entry).await,
@@ -255,12 +252,15 @@ impl Store {
         stored
     }
 
-    async fn stream(self, entry: StoredResponse, source: usize) -> bool {
+    async fn stream(mut self, entry: StoredResponse, source: usize) -> bool {
         let Some((_, first)) = self.takers.get(source) else { return false };
         let first = Arc::clone(first);
         let fields = entry.with_body(Body::empty());
         if self.put(&first, entry, Some(STREAM_LIMIT)).await.is_err() {
             return false;
+        }
+        if let Some(landing) = self.landing.take() {
+            landing.stored(self.cache.runtime.now());
         }
         let mut again = None;
         for (place, (_, tier)) in self.takers.iter().enumerate() {
@@ -295,7 +295,12 @@ impl Store {
         if first.level() == Level::L1 {
             self.cache.config.0.living.note_l1(committed.is_none());
         }
-        let Some(committed) = committed else {
+        // Another may have been put there meanwhile: its body is not for this head.
+        let of = |entry: &StoredResponse| {
+            let head = &entry.head;
+            (head.key_check, head.received, head.freshness.born, head.family.id, entry.validators())
+        };
+        let Some(committed) = committed.filter(|committed| of(committed) == of(&fields)) else {
             return self.lost(first.level().as_str(), &"the entry just stored is not there");
         };
         let body = match tier.takes(committed.body.len().or(fields.head.length)) {

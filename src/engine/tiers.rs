@@ -39,7 +39,8 @@ impl Cache {
             self.skipped(route, tier, Operation::Get);
             return None;
         }
-        let trusted = tier.earns_trust() && !living.trust.begin(level, since, limit);
+        let end_overdue = || tier.end_overdue(limit);
+        let trusted = tier.earns_trust() && !living.trust.begin(level, since, limit, end_overdue);
         let got = within(&*self.runtime, (!trusted).then_some(limit), tier.get(key, since)).await;
         let now = self.runtime.now();
         if tier.earns_trust() {

@@ -25,18 +25,23 @@ struct Seen {
 }
 
 impl Trust {
-    /// A look-up begins; whether it needs a timer.
-    pub(super) fn begin(&self, level: Level, now: Timestamp, limit: Duration) -> bool {
-        self.with(level, |seen| {
+    /// A look-up begins; whether it needs a timer. When others are overdue `overdue` is called.
+    pub(super) fn begin(&self, level: Level, now: Timestamp, limit: Duration, overdue: impl FnOnce()) -> bool {
+        let (armed, late) = self.with(level, |seen| {
             let waited = |since: &Timestamp| now.since(*since);
-            if seen.under_way.iter().any(|since| waited(since) >= limit) {
+            let late = seen.under_way.iter().any(|since| waited(since) >= limit);
+            if late {
                 seen.streak = 0;
             }
             // What is this late belongs to a request that is gone: on Workers it may vanish without a word.
             seen.under_way.retain(|since| waited(since) < 10 * limit);
             seen.under_way.push(now);
-            seen.streak < EARNED
-        })
+            (seen.streak < EARNED, late)
+        });
+        if late {
+            overdue();
+        }
+        armed
     }
 
     /// The look-up that began at `since` has ended, with an answer or without.
@@ -73,10 +78,10 @@ mod tests {
 
     fn trusted(trust: &Trust) -> bool {
         for i in 0..u64::from(EARNED) {
-            assert!(trust.begin(Level::L1, at(i), LIMIT), "look-up {i} has a timer");
+            assert!(trust.begin(Level::L1, at(i), LIMIT, || {}), "look-up {i} has a timer");
             trust.end(Level::L1, at(i), at(i + 1), LIMIT, true);
         }
-        let armed = trust.begin(Level::L1, at(100), LIMIT);
+        let armed = trust.begin(Level::L1, at(100), LIMIT, || {});
         trust.end(Level::L1, at(100), at(101), LIMIT, true);
         !armed
     }
@@ -86,9 +91,9 @@ mod tests {
         for (since, ended, answered) in [(200, 210, false), (200, 450, true)] {
             let trust = Trust::default();
             assert!(trusted(&trust));
-            trust.begin(Level::L1, at(since), LIMIT);
+            trust.begin(Level::L1, at(since), LIMIT, || {});
             trust.end(Level::L1, at(since), at(ended), LIMIT, answered);
-            assert!(trust.begin(Level::L1, at(500), LIMIT), "{since} to {ended}");
+            assert!(trust.begin(Level::L1, at(500), LIMIT, || {}), "{since} to {ended}");
         }
     }
 
@@ -96,20 +101,24 @@ mod tests {
     fn an_overdue_look_up_is_noticed_by_the_next() {
         let trust = Trust::default();
         assert!(trusted(&trust));
-        assert!(!trust.begin(Level::L1, at(200), LIMIT));
-        assert!(!trust.begin(Level::L1, at(1199), LIMIT));
-        assert!(trust.begin(Level::L1, at(1200), LIMIT));
+        assert!(!trust.begin(Level::L1, at(200), LIMIT, || {}));
+        let ended = std::cell::Cell::new(0);
+        let end = || ended.set(ended.get() + 1);
+        assert!(!trust.begin(Level::L1, at(1199), LIMIT, end));
+        assert_eq!(ended.get(), 0);
+        assert!(trust.begin(Level::L1, at(1200), LIMIT, end));
+        assert_eq!(ended.get(), 1);
     }
 
     #[test]
     fn a_look_up_whose_request_vanished_is_forgotten() {
         let trust = Trust::default();
         assert!(trusted(&trust));
-        trust.begin(Level::L1, at(200), LIMIT);
+        trust.begin(Level::L1, at(200), LIMIT, || {});
         for i in 0..=u64::from(EARNED) {
-            trust.begin(Level::L1, at(20_000 + i), LIMIT);
+            trust.begin(Level::L1, at(20_000 + i), LIMIT, || {});
             trust.end(Level::L1, at(20_000 + i), at(20_000 + i), LIMIT, true);
         }
-        assert!(!trust.begin(Level::L1, at(21_000), LIMIT));
+        assert!(!trust.begin(Level::L1, at(21_000), LIMIT, || {}));
     }
 }

@@ -90,7 +90,7 @@ impl Cache {
         for (_, tier) in self.allowed(plan.policy.terms.tiers).filter(|(_, tier)| tier.level() != Level::L2) {
             let Some(mut entry) = self.get(plan, &question.key, tier).await else { continue };
             let known = &entry.head.family;
-            let void = self.is_void(question, entry.head.received);
+            let void = self.is_void(question, &entry.head);
             if known.id == family && !void && !known.others.contains(&newcomer) {
                 own(&mut entry.head).family.others.push(newcomer);
                 // Failing, it is counted again later; the variant itself is stored.

@@ -51,9 +51,10 @@ impl Voids {
         self.count() > begun && self.any(keys, |void| void.number > begun)
     }
 
-    /// Whether an entry under one of `keys` is void that was received at that time.
-    pub(super) fn covers(&self, keys: &[KeyName], received: Timestamp) -> bool {
-        self.count() > 0 && self.any(keys, |void| received < void.at)
+    /// Whether an entry under one of `keys` is void that was born at that time: not later than it was asked for (RFC 9111 section
+    /// 4.2.3).
+    pub(super) fn covers(&self, keys: &[KeyName], born: Timestamp) -> bool {
+        self.count() > 0 && self.any(keys, |void| born < void.at)
     }
 
     fn any(&self, keys: &[KeyName], is: impl Fn(&Void) -> bool) -> bool {

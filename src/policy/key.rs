@@ -198,7 +198,8 @@ impl CacheKey {
 
     /// Scheme and authority of the site the entry belongs to.
     pub(crate) fn site(&self) -> (&str, &str) {
-        self.site.split_once("://").unwrap_or(("", &self.site))
+        let (scheme, rest) = self.site.split_once(':').unwrap_or(("", &self.site));
+        (scheme, rest.trim_start_matches('/'))
     }
 
     /// Four bytes of the digest, to tell the few variants of a family apart.

@@ -38,8 +38,8 @@ impl Policy {
     }
 
     /// How long the handler may take at most. After it a stale answer goes out where [`stale_if_error`](Self::stale_if_error)
-    /// allows one, else a 504 that says so; the handler may finish behind it, and its answer is stored. Zero is an
-    /// error when the table is built. Default: none, the handler is waited for.
+    /// allows one, else a 504 that says so; the handler may finish behind it, and its answer is stored. What goes past the
+    /// cache (another method, a cookie, ...) is not limited. Zero is an error when the table is built. Default: none, the handler is waited for.
     pub fn hard_timeout(mut self, limit: Duration) -> Self {
         self.terms.patience.hard_timeout = Some(limit);
         self.check_limit("hard_timeout", limit);
@@ -48,8 +48,8 @@ impl Policy {
 
     /// How long requests that find nothing stored wait for the answer that another one of the same isolate is fetching already.
     /// After this time one of them asks too, after twice this time each one that still waits. Answers that
-    /// turn out not to be for others, and large ones, are not waited for, and neither are later ones under the same key
-    /// for half a minute. Zero turns it off. Default: 5 s.
+    /// turn out not to be for others, and bodies that take longer than a second, are not waited for, and neither are later ones
+    /// under the same key for half a minute. Zero turns it off. Default: 5 s.
     pub fn collapse_wait(mut self, limit: Duration) -> Self {
         self.terms.patience.collapse_wait = limit;
         self.check("collapse_wait", limit);

@@ -21,11 +21,13 @@ pub(super) struct Unreliable {
     pub(super) data_centre: usize,
     pub(super) inner: Arc<dyn Tier>,
     pub(super) keys: Mutex<Vec<CacheKey>>,
+    /// Look-ups that began by then and hang are over.
+    ended: Mutex<Timestamp>,
 }
 
 impl Unreliable {
     pub(super) fn new(core: Arc<Core>, data_centre: usize, inner: Arc<dyn Tier>) -> Self {
-        Self { core, data_centre, inner, keys: Mutex::default() }
+        Self { core, data_centre, inner, keys: Mutex::default(), ended: Mutex::default() }
     }
 
     fn place(&self) -> (usize, Level) {
@@ -51,7 +53,7 @@ impl Unreliable {
         let found = match fault {
             None => self.inner.get(key, now).await?,
             Some(GetFault::Fail) => return Err(failed()),
-            Some(GetFault::Hang) => pending().await,
+            Some(GetFault::Hang) => return Err(self.hang().await),
             Some(GetFault::Slow(pause)) => {
                 self.core.runtime.sleep(pause).await;
                 self.inner.get(key, now).await?
@@ -76,6 +78,18 @@ impl Unreliable {
         };
         self.core.tally(self.place(), |tally| tally.found += u64::from(found.is_some()));
         Ok(found)
+    }
+
+    /// Hangs until it is ended, and for ever where nobody does so for ten minutes.
+    async fn hang(&self) -> TierError {
+        let since = self.core.runtime.now();
+        for _ in 0..if self.inner.earns_trust() { 2400 } else { 0 } {
+            self.core.runtime.sleep(Duration::from_millis(250)).await;
+            if *lock(&self.ended) >= since {
+                return failed();
+            }
+        }
+        pending().await
     }
 
     async fn put(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
@@ -139,6 +153,10 @@ impl Tier for Unreliable {
 
     fn earns_trust(&self) -> bool {
         self.inner.earns_trust()
+    }
+
+    fn end_overdue(&self, limit: Duration) {
+        *lock(&self.ended) = self.core.runtime.now().minus(limit);
     }
 
     fn get<'a>(

@@ -65,10 +65,15 @@ pub trait Tier: Send + Sync {
     }
 
     /// Whether the engine may ask without a timer while the tier answers in good time: where the look-up costs little more
-    /// than the timer. The first requests of an outage then wait longer than the limit. Default: no.
+    /// than the timer. The first requests of an outage then wait longer than the limit: until
+    /// the next one comes, which sees that they are overdue and has them [ended](Self::end_overdue). Default: no.
     fn earns_trust(&self) -> bool {
         false
     }
+
+    /// Ends look-ups that have been under way for longer than `limit`, with an error, where the tier can. Called when one that was
+    /// asked without a timer is overdue, from within another request. Default: nothing.
+    fn end_overdue(&self, _limit: Duration) {}
 
     /// The entry under `key`, if there is one. It may be stale: the engine decides.
     fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp)

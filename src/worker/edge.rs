@@ -114,6 +114,13 @@ impl Tier for EdgeTier {
         true
     }
 
+    fn end_overdue(&self, limit: Duration) {
+        // Elsewhere their requests would go on within this one.
+        if js::signals_cross_requests() {
+            js::end_overdue(number(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX)));
+        }
+    }
+
     fn get<'a>(&'a self, key: &'a CacheKey, _: Timestamp) -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>> {
         Box::pin(SendFuture::new(self.read(key)))
     }

@@ -18,6 +18,15 @@ export function present(headers, names) {
   return bits;
 }
 
+/**
+ * A promise of the request under way, and what resolves it from within another request. Not `new Promise(...)`: once V8 has
+ * optimised that, the promise may have lost the mark of its request, and goes on within the one that resolves it.
+ */
+export function signal() {
+  const { promise, resolve } = Promise.withResolvers();
+  return [promise, resolve];
+}
+
 // ---- Bodies
 
 /** All the bytes of a stream, or of no body. */
@@ -239,12 +248,31 @@ const DISPLACED = [
   "content-range",
 ];
 
+// Look-ups under way, of all requests.
+const lookUps = new Set();
+
+/** Ends look-ups that have been under way for more than so many milliseconds. */
+export function endOverdue(limit) {
+  const latest = Date.now() - limit;
+  for (const { since, end } of lookUps) if (since <= latest) end(new Error("no answer in time"));
+}
+
 /**
  * What the cache has: a response whose fields can be changed, its fields, its head, its length as announced, and whether its
  * body is in a content coding.
  */
 export async function matchIn(name, url) {
-  const match = await (await cacheOf(name)).match(url);
+  const cache = await cacheOf(name);
+  const lookUp = { since: Date.now() };
+  const { promise: ended, reject } = Promise.withResolvers();
+  lookUp.end = reject;
+  lookUps.add(lookUp);
+  let match;
+  try {
+    match = await Promise.race([cache.match(url), ended]);
+  } finally {
+    lookUps.delete(lookUp);
+  }
   if (!match) return undefined;
   const response = new Response(match.body, match);
   const { headers } = response;

@@ -58,6 +58,9 @@ extern "C" {
     #[wasm_bindgen(js_name = takeInHand)]
     pub(super) fn take_in_hand(request: &web_sys::Request) -> String;
 
+    /// A promise, and the function that resolves it.
+    pub(super) fn signal() -> Array;
+
     /// Which of up to 32 `names` are among the fields, one bit each.
     pub(super) fn present(headers: &Headers, names: &Array) -> u32;
 
@@ -78,6 +81,9 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = matchIn)]
     pub(super) fn match_in(cache: &str, url: &str) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(js_name = endOverdue)]
+    pub(super) fn end_overdue(limit: f64);
 
     #[wasm_bindgen(catch, js_name = putIn)]
     pub(super) fn put_in(

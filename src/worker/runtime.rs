@@ -3,11 +3,11 @@ use crate::body::Body;
 use crate::runtime::{Runtime, Signal};
 use crate::semantics::freshness::Timestamp;
 use futures::future::BoxFuture;
-use js_sys::Promise;
 use js_sys::futures::JsFuture;
+use js_sys::{Function, Promise};
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
-use wasm_bindgen::JsValue;
+use wasm_bindgen::{JsCast as _, JsValue};
 use worker::send::{SendFuture, SendWrapper};
 
 /// The Workers runtime: `Date.now()`, `setTimeout` and the request's `waitUntil`.
@@ -66,10 +66,11 @@ impl Runtime for WorkerRuntime {
             return None;
         }
         // A promise of this request's own, whose resolver others may call: a waker of Rust's would wake it in their context.
-        let mut resolver = None;
-        let promise = Promise::new(&mut |resolve, _| resolver = Some(SendWrapper(resolve)));
+        let pair = js::signal();
+        let promise: Promise = pair.get(0).unchecked_into();
+        let resolve = SendWrapper::<Function>(pair.get(1).unchecked_into());
         let raise = move || {
-            let Some(SendWrapper(resolve)) = resolver else { return };
+            let SendWrapper(resolve) = resolve;
             let _ = resolve.call0(&JsValue::UNDEFINED);
         };
         let raised = SendFuture::new(async move { drop(JsFuture::from(promise).await) });

@@ -51,13 +51,6 @@ fn is_young_enough(
     if is_failing(history, n, exchange, answer) {
         return Ok(());
     }
-    let past = |limit| answer.at >= exchange.at + limit;
-    if LIMITS_COUNT_LOOK_UPS && rule.soft_timeout.is_some_and(past) {
-        return Ok(());
-    }
-    if CHANGES_LOOK_LIKE_FAILURES && leader_was_overtaken(history, exchange, answer) {
-        return Ok(());
-    }
     Err(format!("it is {age:?} old, and the origin did not fail"))
 }
 
@@ -69,22 +62,8 @@ const fn breaks_off(call: &Call) -> bool {
     matches!(call.end, CallEnd::Answered { torn: true, .. })
 }
 
-/// Whether the limits on the handler count what the tiers take: see
-/// `known::slow_tiers_do_not_use_up_the_handlers_time`.
-const LIMITS_COUNT_LOOK_UPS: bool = true;
-
-/// Whether who waits for a call takes it for failed when an unsafe request overtook it: see
-/// `known::a_change_is_no_failure`.
-const CHANGES_LOOK_LIKE_FAILURES: bool = true;
-
-/// Whether the call that was waited for was overtaken by an unsafe request.
-fn leader_was_overtaken(history: &History, exchange: &Exchange, answer: &Answer) -> bool {
-    history.answers().any(|(other, theirs)| {
-        (other.life, other.request.target()) == (exchange.life, exchange.request.target())
-            && theirs.field("cache-status").contains("detail=invalidated")
-            && (exchange.at..=answer.at).contains(&theirs.at)
-    })
-}
+/// How long a page whose origin has just failed is left alone by those who have a stale one.
+const RESTS: Duration = Duration::from_secs(2);
 
 /// Whether a call for the same target that the request may have waited for had failed, or was late, when the answer began.
 fn is_failing(history: &History, n: usize, exchange: &Exchange, answer: &Answer) -> bool {
@@ -93,7 +72,7 @@ fn is_failing(history: &History, n: usize, exchange: &Exchange, answer: &Answer)
     history.calls.iter().any(|call| {
         let concerned = call.exchange == n || same_isolate(call) && call.seen.target() == exchange.request.target();
         // Where a body breaks off, that is later.
-        let until = if breaks_off(call) { BODY } else { Duration::ZERO };
+        let until = if breaks_off(call) { BODY } else { RESTS };
         let waited_for = call.at <= answer.at && call.ended().is_none_or(|ended| ended + until >= exchange.at);
         let ended = call.ended().is_some_and(|ended| ended <= answer.at);
         let late = rule(&exchange.request.path).soft_timeout.is_some_and(|limit| answer.at >= exchange.at + limit);

@@ -8,7 +8,7 @@ use crate::table::{page, rule, secs, table};
 use layercake::sim::{DeleteFault, Faults, GetFault, History, Hosting, Load, Mix, OriginScript, Page, PutFault, World};
 use std::time::Duration;
 
-const TARGETS: [&str; 10] = [
+const TARGETS: [&str; 11] = [
     "/stale/1",
     "/short/503",
     "/mine/1",
@@ -19,6 +19,7 @@ const TARGETS: [&str; 10] = [
     "/said/404",
     "/never/1",
     "/past/500",
+    "/patient/1",
 ];
 
 /// The page of this path, as it was at first.

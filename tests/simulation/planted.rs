@@ -1,7 +1,6 @@
 //! Each promise can be broken, and its check sees it: tiers that lie past all that the engine checks, and histories that were
 //! tampered with.
 
-use crate::invalidation::Promise;
 use crate::scenario::Scenario;
 use crate::table::secs;
 use crate::{books, duplicates, economy, endings, freshness, invalidation, newest, produced};
@@ -23,7 +22,7 @@ enum Lie {
     LongLived,
     /// It goes on with what it was first given, under the newest head.
     Old,
-    /// What it is to forget it has still, received just now.
+    /// What it is to forget it has still, born just now.
     Immortal,
     /// It takes a minute, and says that it may take an hour.
     Slow,
@@ -50,7 +49,7 @@ impl Liar {
         let head = Arc::make_mut(&mut entry.head);
         match self.lie {
             Lie::LongLived => head.freshness.lifetime = secs(3600),
-            Lie::Immortal => head.received = now,
+            Lie::Immortal => head.freshness.born = now,
             Lie::Foreign => {
                 if let Some(mut other) = self.kept(|other| other != key) {
                     let theirs = Arc::make_mut(&mut other.head);
@@ -152,7 +151,7 @@ fn seen(lie: Lie, check: impl Fn(&History, &Scenario) -> Vec<String>) -> usize {
 }
 
 fn find_changes(history: &History, _: &Scenario) -> Vec<String> {
-    invalidation::find(history, Promise { alone: true, others_late: false })
+    invalidation::find(history, true)
 }
 
 #[test]

@@ -5,15 +5,11 @@ use crate::scenario::Scenario;
 use crate::table::{is_safe, rule, selected};
 use layercake::sim::{Answer, Call, CallEnd, Exchange, History};
 
-/// Whether a streamed answer that comes out of the cache may have another version's body: it does now and then, see
-/// `known::l2_gets_the_body_that_belongs_to_the_head`.
-const MIXED_BODIES: bool = true;
-
 pub fn check(history: &History, _: &Scenario) -> Vec<String> {
-    find(history, MIXED_BODIES)
+    find(history)
 }
 
-pub fn find(history: &History, mixed_bodies: bool) -> Vec<String> {
+pub fn find(history: &History) -> Vec<String> {
     let mut wrong = Vec::new();
     for (n, exchange) in history.exchanges.iter().enumerate() {
         let Some(answer) = exchange.answer() else { continue };
@@ -25,14 +21,14 @@ pub fn find(history: &History, mixed_bodies: bool) -> Vec<String> {
             wrong.push(format!("request {n}: no call of the origin led to its answer"));
             continue;
         };
-        if let Err(why) = belongs(n, exchange, answer, call, mixed_bodies) {
+        if let Err(why) = belongs(n, exchange, answer, call) {
             wrong.push(format!("request {n}, answered from call {place}: {why}"));
         }
     }
     wrong
 }
 
-fn belongs(n: usize, exchange: &Exchange, answer: &Answer, call: &Call, mixed_bodies: bool) -> Result<(), String> {
+fn belongs(n: usize, exchange: &Exchange, answer: &Answer, call: &Call) -> Result<(), String> {
     let (request, rule) = (&exchange.request, rule(&exchange.request.path));
     let CallEnd::Answered { at, status, torn } = call.end else {
         return Err("the call was not answered".to_owned());
@@ -83,7 +79,6 @@ fn belongs(n: usize, exchange: &Exchange, answer: &Answer, call: &Call, mixed_bo
         None if torn => Ok(()),
         None => Err("the body broke off, and not at the origin".to_owned()),
         Some(_) if torn && !expected.is_empty() && answer.status != 206 => Err("a torn body came whole".to_owned()),
-        Some(_) if mixed_bodies && rule.streamed && answer.field("cache-status").contains("; hit") => Ok(()),
         Some(body) if body != expected => Err("the body is not what the origin sent".to_owned()),
         Some(_) => Ok(()),
     }

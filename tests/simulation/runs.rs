@@ -19,7 +19,7 @@ pub const CHECKS: [(&str, Check); 8] = [
 ];
 
 /// Seeds that found something once.
-const REGRESSIONS: [u64; 12] = [116, 309, 334, 339, 483, 573, 795, 903, 1096, 1407, 1410, 1819];
+const REGRESSIONS: [u64; 14] = [116, 309, 334, 339, 483, 573, 795, 903, 1096, 1407, 1410, 1819, 5761, 7133];
 
 /// How many seeds are looked at.
 const SEEDS: u64 = 1000;

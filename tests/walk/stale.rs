@@ -217,11 +217,12 @@ fn stale_stands_in_for_the_origins_own_error_within_the_window() {
 #[test]
 fn the_window_is_measured_when_the_origin_has_failed() {
     let world = filled(on_error());
-    world.pass(61 * MINUTE - secs(5));
+    world.pass(61 * MINUTE - secs(10));
     world.site.always(503, &[], "down");
     world.site.delay(secs(4));
-    world.send(&get("/a")).says("hit; fwd-status=503; ttl=-3599; detail=stale-if-error");
-    world.site.delay(secs(1));
+    world.send(&get("/a")).says("hit; fwd-status=503; ttl=-3594; detail=stale-if-error");
+    // What has just failed rests for a moment.
+    world.pass(secs(2));
     assert_eq!(world.send(&get("/a")).reads("down").status, 503);
 }
 

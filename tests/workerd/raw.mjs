@@ -121,12 +121,13 @@ const config :Workerd.Config = (
 
   /**
    * A request whose answer is taken as it comes: `head` is there with the head of the response, `size` is how much of the body has come,
-   * `whole` ends with the body, and `leave` closes the connection at any time.
+   * `whole` ends with the body, and `leave` resets the connection at any time (one that is only closed
+   * may still be reading, and workerd goes on).
    */
   open(path, { table, headers = {} } = {}) {
     const agent = new http.Agent();
     const request = http.request(this.base + path, { agent, headers: { ...(table && { "x-test-table": table }), ...headers } });
-    const opened = { size: 0, leave: () => request.destroy() };
+    const opened = { size: 0, leave: () => request.socket?.resetAndDestroy() };
     opened.head = new Promise((resolve) => {
       request.on("response", (response) => {
         opened.pause = () => response.pause();

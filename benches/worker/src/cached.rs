@@ -1,4 +1,5 @@
-//! layercake with its defaults; the hot tier, and a policy that masks the handler's request, only in their own candidates.
+//! layercake with its defaults; the hot tier, a policy that masks the handler's request, and routes to the origin, only in
+//! their own candidates.
 
 use std::time::Duration;
 
@@ -14,9 +15,29 @@ fn table() -> std::result::Result<CacheConfig, ConfigError> {
         .cache_status(StatusForm::Full)
         .route("/item/:size", item)
         .route("/bypass/*rest", Policy::bypass());
-    #[cfg(not(feature = "layercake-hot"))]
+    #[cfg(not(any(feature = "layercake-hot", feature = "origin")))]
     let config = config.hot_budget(0);
+    #[cfg(feature = "origin")]
+    let config = config
+        .route("/origin/day/*rest", Policy::ttl(Duration::from_secs(86_400)))
+        .route("/origin/brief/*rest", Policy::ttl(BRIEF))
+        .route("/origin/behind/*rest", Policy::ttl(BRIEF).stale_while_revalidate(Duration::from_secs(60)))
+        .route("/origin/page/*rest", page());
     config.build()
+}
+
+/// Long enough for a thousand answers, short enough to wait for its end.
+#[cfg(feature = "origin")]
+const BRIEF: Duration = Duration::from_secs(2);
+
+/// A page that must be there on a bad day.
+#[cfg(feature = "origin")]
+fn page() -> Policy {
+    Policy::ttl(Duration::from_secs(5))
+        .stale_while_revalidate(Duration::from_secs(30))
+        .stale_if_error(Duration::from_secs(600))
+        .soft_timeout(Duration::from_millis(500))
+        .hard_timeout(Duration::from_secs(2))
 }
 
 static CACHE: Isolate = Isolate::new(table);

@@ -11,10 +11,21 @@ mod hand;
 
 /// The Worker that all candidates share.
 fn router() -> Router<'static, ()> {
-    Router::new()
+    let router = Router::new()
         .get("/", |_, _| Response::ok("hello"))
         .get("/item/:size", |_, ctx| bytes(&ctx, "public, max-age=86400"))
-        .get("/bypass/:size", |_, ctx| bytes(&ctx, "no-store"))
+        .get("/bypass/:size", |_, ctx| bytes(&ctx, "no-store"));
+    #[cfg(feature = "origin")]
+    let router = router.get_async("/origin/*rest", |req, _| async move { fetch_from_origin(&req).await });
+    router
+}
+
+/// What the origin says under the same path and query.
+#[cfg(feature = "origin")]
+async fn fetch_from_origin(req: &Request) -> Result<Response> {
+    let url = req.inner().url();
+    let target = url.find("/origin/").and_then(|at| url.get(at..)).unwrap_or("/");
+    Fetch::Request(Request::new(&format!("http://origin.example{target}"), Method::Get)?).send().await
 }
 
 fn bytes(ctx: &RouteContext<()>, cache_control: &str) -> Result<Response> {

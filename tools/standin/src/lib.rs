@@ -3,6 +3,7 @@
 //! process is what a benchmark measures.
 
 pub mod cache;
+pub mod client;
 pub mod control;
 pub mod fault;
 pub mod http1;

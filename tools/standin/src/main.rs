@@ -25,6 +25,7 @@ Origin: any method, any path; the query string is the script
   chunked=1 length=TEXT        no Content-Length; a Content-Length of TEXT whatever the body holds
   piece=N pause=MS endless=1   the body in pieces of N bytes; a pause after each; over and over again, until the peer goes
   half=1 cut=N                 close after half the body, after N bytes
+  stamp=1                      x-origin-time: when the head was sent, in milliseconds since 1970
   hang=1 close=1               no answer at all; close without one
 Each answer carries x-origin-count: how often this very path and query was asked for.
 

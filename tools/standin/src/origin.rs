@@ -15,11 +15,19 @@ pub struct OriginState {
     /// Requests by path and query.
     pub seen: BTreeMap<String, u64>,
     pub endless: Rc<Endless>,
+    /// The letters last sent: a thousand answers at once share them.
+    letters: Option<Rc<[u8]>>,
 }
 
 impl OriginState {
     pub fn clear(&mut self) {
         self.seen.clear();
+    }
+
+    fn letters(&mut self, size: usize) -> Rc<[u8]> {
+        let kept = self.letters.take().filter(|letters| letters.len() == size);
+        let letters = kept.unwrap_or_else(|| (0..size).map(|i| b'a' + (i % 26) as u8).collect());
+        self.letters.insert(letters).clone()
     }
 }
 
@@ -46,7 +54,8 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
 
     let mut reply = Reply::new(200).header("x-origin-count", count.to_string());
     let mut size = DEFAULT_SIZE;
-    let mut body: Option<Vec<u8>> = None;
+    let mut body: Option<Rc<[u8]>> = None;
+    let mut stamp = false;
     let mut typed = false;
     let mut etag = None;
     let mut pace = Pace { piece: 0, pause: Duration::ZERO, endless: None };
@@ -54,8 +63,9 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
         let number = || value.parse::<u64>().unwrap_or(0);
         match name.as_str() {
             "size" => size = (number() as usize).min(MAX_SIZE),
-            "body" => body = Some(value.clone().into_bytes()),
-            "count" => body = Some(count.to_string().into_bytes()),
+            "body" => body = Some(Rc::from(value.as_bytes())),
+            "count" => body = Some(Rc::from(count.to_string().as_bytes())),
+            "stamp" => stamp = true,
             "status" => reply.status = number() as u16,
             "delay" => tokio::time::sleep(Duration::from_millis(number())).await,
             "body_delay" => reply.body_delay = Duration::from_millis(number()),
@@ -93,7 +103,10 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
     if !typed {
         reply = reply.header("content-type", "application/octet-stream");
     }
-    let body = body.unwrap_or_else(|| (0..size).map(|i| b'a' + (i % 26) as u8).collect());
+    if stamp {
+        reply = reply.header("x-origin-time", state.now_ms().to_string());
+    }
+    let body = body.unwrap_or_else(|| state.origin.with(|origin| origin.letters(size)));
     if reply.cut == Some(usize::MAX) {
         reply.cut = Some(body.len() / 2);
     }

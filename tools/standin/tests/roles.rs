@@ -3,7 +3,7 @@
 use std::{future::Future, rc::Rc};
 
 use serde_json::{Value, json};
-use standin::{Ports, state::State};
+use standin::{Ports, client::Connection, state::State};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -207,6 +207,28 @@ fn origin_follows_its_script() {
         assert_eq!(get("/e?status=200").await.0, 500);
         let counters = read(ports, "/counters").await;
         assert_eq!(counters["origin"]["paths"]["/c?size=10&half=1"], 1);
+    });
+}
+
+#[test]
+fn the_client_reads_whole_answers_one_after_the_other() {
+    run(|ports, _| async move {
+        let mut connection = Connection::new(ports.origin);
+        for (target, status, letters) in
+            [("/a?size=200000", 200, 200_000), ("/b?size=70000&chunked=1", 200, 70_000), ("/c?status=503", 503, 1024)]
+        {
+            let mut body = Vec::new();
+            let request = format!("GET {target} HTTP/1.1\r\n\r\n");
+            let seen = connection.exchange(request.as_bytes(), |piece| body.extend_from_slice(piece)).await;
+            assert_eq!(seen.unwrap(), status, "{target}");
+            assert!(body.iter().enumerate().all(|(i, byte)| *byte == b'a' + (i % 26) as u8), "{target}");
+            assert_eq!((body.len(), connection.field("X-Origin-Count")), (letters, Some("1")), "{target}");
+        }
+        let cut = connection.exchange(b"GET /d?size=100&half=1 HTTP/1.1\r\n\r\n", |_| {}).await;
+        assert!(cut.is_err());
+        let stamped = connection.exchange(b"GET /e?stamp=1 HTTP/1.1\r\n\r\n", |_| {}).await;
+        assert_eq!(stamped.unwrap(), 200, "the next one has a connection of its own");
+        assert!(connection.field("x-origin-time").is_some());
     });
 }
 

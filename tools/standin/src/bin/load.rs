@@ -10,10 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use standin::client::Connection;
 
 const HELP: &str = "\
 Usage: load --port PORT --path PATH [options]
@@ -174,16 +171,14 @@ fn cpu_ticks(pid: u32) -> Option<u64> {
 }
 
 async fn connection(o: Rc<Options>, tally: Rc<Tally>, until: Instant) {
-    let mut open: Option<TcpStream> = None;
-    let mut buffer = Vec::with_capacity(256 * 1024);
+    let mut connection = Connection::new(o.port);
     while Instant::now() < until && tally.next.get() < o.requests {
         let number = tally.next.get();
         tally.next.set(number + 1);
         let path = o.path.replace("{n}", &(o.first + number % o.modulo).to_string());
-        let head = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{}\r\n", o.host, o.headers);
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{}\r\n", o.host, o.headers);
         let started = Instant::now();
-        let exchange = tokio::time::timeout(ANSWER_TIMEOUT, exchange(&o, &mut open, &head, &mut buffer)).await;
-        let failed = match exchange {
+        let failed = match tokio::time::timeout(ANSWER_TIMEOUT, exchange(&o, &mut connection, &request)).await {
             Ok(Ok(None)) => {
                 tally.latencies.borrow_mut().push(started.elapsed().as_micros() as u32);
                 continue;
@@ -193,96 +188,26 @@ async fn connection(o: Rc<Options>, tally: Rc<Tally>, until: Instant) {
             Err(_) => "no answer in time".to_owned(),
         };
         tally.error(format!("{path}: {failed}"));
-        // What is left on this connection is unknown.
-        open = None;
+        connection.close();
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
 /// One request and its whole answer; says what was wrong with it, if anything.
-async fn exchange(
-    o: &Options,
-    open: &mut Option<TcpStream>,
-    head: &str,
-    buffer: &mut Vec<u8>,
-) -> io::Result<Option<String>> {
-    let bad = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
-    let stream = match open {
-        Some(stream) => stream,
-        None => {
-            let stream = TcpStream::connect(("127.0.0.1", o.port)).await?;
-            stream.set_nodelay(true)?;
-            open.insert(stream)
-        }
-    };
-    stream.write_all(head.as_bytes()).await?;
-    buffer.clear();
-    loop {
-        if stream.read_buf(buffer).await? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        let mut slots = [httparse::EMPTY_HEADER; 64];
-        let mut answer = httparse::Response::new(&mut slots);
-        let httparse::Status::Complete(at) = answer.parse(buffer).map_err(|e| bad(&e.to_string()))? else {
-            continue;
-        };
-        let status = answer.code.unwrap_or(0);
-        let header = |name: &str| {
-            let found = answer.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name));
-            found.map(|h| String::from_utf8_lossy(h.value).into_owned())
-        };
-        let declared = header("content-length").and_then(|v| v.parse::<usize>().ok());
-        let seen = o.expect.as_ref().map(|(name, _)| header(name).unwrap_or_default());
-        let length = match declared {
-            Some(length) => {
-                while buffer.len() < at + length {
-                    if stream.read_buf(buffer).await? == 0 {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                }
-                length
-            }
-            None if matches!(status, 204 | 304) => 0,
-            None => chunked_length(stream, buffer, at).await?,
-        };
-        if status != o.status {
-            return Ok(Some(format!("status {status}")));
-        }
-        if o.length.is_some_and(|wanted| wanted != length) {
-            return Ok(Some(format!("{length} bytes")));
-        }
-        if let (Some((name, wanted)), Some(seen)) = (&o.expect, seen)
-            && !seen.contains(wanted.as_str())
-        {
+async fn exchange(o: &Options, connection: &mut Connection, request: &str) -> io::Result<Option<String>> {
+    let mut length = 0;
+    let status = connection.exchange(request.as_bytes(), |piece| length += piece.len()).await?;
+    if status != o.status {
+        return Ok(Some(format!("status {status}")));
+    }
+    if o.length.is_some_and(|wanted| wanted != length) {
+        return Ok(Some(format!("{length} bytes")));
+    }
+    if let Some((name, wanted)) = &o.expect {
+        let seen = connection.field(name).unwrap_or_default();
+        if !seen.contains(wanted.as_str()) {
             return Ok(Some(format!("{name}: {seen:?}")));
         }
-        return Ok(None);
     }
-}
-
-async fn chunked_length(stream: &mut TcpStream, buffer: &mut Vec<u8>, mut at: usize) -> io::Result<usize> {
-    let mut total = 0;
-    loop {
-        let need = match httparse::parse_chunk_size(&buffer[at..]) {
-            Ok(httparse::Status::Complete((skip, size))) => {
-                let end = at + skip + size as usize + 2;
-                if buffer.len() >= end {
-                    total += size as usize;
-                    at = end;
-                    if size == 0 {
-                        return Ok(total);
-                    }
-                    continue;
-                }
-                end
-            }
-            Ok(httparse::Status::Partial) => buffer.len() + 1,
-            Err(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "chunk size")),
-        };
-        while buffer.len() < need {
-            if stream.read_buf(buffer).await? == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-        }
-    }
+    Ok(None)
 }
