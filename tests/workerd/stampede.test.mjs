@@ -141,7 +141,7 @@ describe("what is not shared, and what is not waited for", () => {
   });
 
   test("a large body of known length is not waited for", async () => {
-    const path = `/large?size=2000000&piece=100000&pause=50&${FRESH}`;
+    const path = `/large?size=2000000&piece=100000&pause=150&${FRESH}`;
     const leader = worker.open(`/fetch${path}`);
     await leader.head;
     const followers = Array.from({ length: 10 }, () => worker.open(`/fetch${path}`));
