@@ -19,6 +19,10 @@ use std::time::Duration;
 /// these bounds, so that many followers do not keep their leader from the processor.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
 
+/// How long a follower that is woken waits without a look of its own: a panic takes away the flight together with those
+/// who would wake it, and a timer that has ended is how the host notices.
+const UNWOKEN: Duration = Duration::from_secs(1);
+
 /// How a request fared that might share another's call of the origin.
 pub(super) enum Joined {
     /// It asks, and others wait.
@@ -151,7 +155,7 @@ impl Cache {
             };
             let left = again.since(boarding.now);
             if let Some(raised) = raised {
-                drop(select(raised, self.runtime.sleep(left)).await);
+                drop(select(raised, self.runtime.sleep(left.min(UNWOKEN))).await);
             } else {
                 let pause = (boarding.now.since(since) / 8).clamp(PAUSES.0, PAUSES.1);
                 self.runtime.sleep(left.min(pause)).await;

@@ -317,8 +317,8 @@ pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
     let (mut coding, mut buffer, mut stream) = (Coding::Automatic, None, None);
     match body.into_host::<JsBuffer>() {
         Ok(found) => (coding, buffer) = (found.coding, Some(found.bytes.0)),
-        Err(body) => {
-            if let Ok(mut found) = body.into_host::<JsStream>() {
+        Err(body) => match body.into_host::<JsStream>() {
+            Ok(mut found) => {
                 let whole = if status == OK { found.take_response(&headers) } else { None };
                 if let Some(response) = whole {
                     return Ok(response);
@@ -326,7 +326,9 @@ pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
                 coding = found.coding();
                 stream = found.take();
             }
-        }
+            // The engine's own words.
+            Err(body) => buffer = body.as_bytes().map(|bytes| Uint8Array::from(bytes.as_ref())),
+        },
     }
     let init = if let Some(builder) = luggage.and_then(|luggage| luggage.downcast::<Luggage>().ok()) {
         ResponseInit::from(builder.0.with_status(status).with_headers(worker::Headers(headers)))

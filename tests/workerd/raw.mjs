@@ -1,13 +1,15 @@
 // The fixture Worker on workerd itself, with the native stand-ins (tools/standin) in place of Cache API and KV, so that
 // both can be made to fail. No simulator is between.
+import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
+import http from "node:http";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import workerd from "workerd";
 import { root, wranglerConfig } from "../../tools/local.mjs";
-import { exchange } from "./harness.mjs";
+import { assertSameBytes, cacheStatus, exchange } from "./harness.mjs";
 
 /** The first line that a stream brings. */
 async function firstLine(stream) {
@@ -17,16 +19,51 @@ async function firstLine(stream) {
 
 const external = (name, port, style) => `(name = "${name}", external = (address = "127.0.0.1:${port}", http = (style = ${style})))`;
 
+let started = 0;
+
+/** `look` until it finds something. */
+export async function eventually(look, patience = 10_000) {
+  const deadline = Date.now() + patience;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    assert.ok(Date.now() < deadline, `not within ${patience} ms: ${look}`);
+    await sleep(20);
+  }
+}
+
+/** The body that the origin of the stand-ins makes for `size=N`. */
+export function letters(n) {
+  return Buffer.alloc(n, "abcdefghijklmnopqrstuvwxyz");
+}
+
+/** An answer with all of this body. */
+export function assertWhole(answer, body) {
+  assert.equal(answer.status, 200);
+  assert.ok(answer.complete, "complete");
+  assertSameBytes(answer.body, body);
+}
+
+/** How many of the answers are the origin's own, shared with another request's, and from a tier. */
+export function tally(answers) {
+  const counts = { asked: 0, collapsed: 0, hit: 0 };
+  for (const { cache } of answers) counts[cache?.hit ? "hit" : cache?.collapsed ? "collapsed" : "asked"]++;
+  return counts;
+}
+
 export class RawFixture {
-  /** `origin`: the port of another origin than the stand-in. */
-  static async start({ origin } = {}) {
+  /**
+   * `origin`: the port of another origin than the stand-in; `flags`: compatibility flags; `beside`: another fixture, whose stand-ins
+   * it shares, as another isolate of the same data centre would.
+   */
+  static async start({ origin, flags = [], beside } = {}) {
     const fixture = new RawFixture();
-    fixture.standin = spawn(path.join(root, "target/tools/standin"), { stdio: ["ignore", "pipe", "inherit"] });
-    fixture.ports = JSON.parse(await firstLine(fixture.standin.stdout));
+    if (!beside) fixture.standin = spawn(path.join(root, "target/tools/standin"), { stdio: ["ignore", "pipe", "inherit"] });
+    fixture.ports = beside?.ports ?? JSON.parse(await firstLine(fixture.standin.stdout));
 
     // Embedded files are named relative to the configuration.
     const dir = path.join(root, "target/test");
-    const file = path.join(dir, `workerd-${process.pid}.capnp`);
+    const file = path.join(dir, `workerd-${process.pid}-${++started}.capnp`);
     const build = path.relative(dir, path.join(root, "tests/worker/build"));
     const { compatibility_date } = await wranglerConfig("tests/worker");
     await mkdir(dir, { recursive: true });
@@ -41,6 +78,7 @@ const config :Workerd.Config = (
         (name = "index_bg.wasm", wasm = embed "${build}/index_bg.wasm"),
       ],
       compatibilityDate = "${compatibility_date}",
+      compatibilityFlags = ${JSON.stringify(flags)},
       bindings = [(name = "CACHE", kvNamespace = "kv"), (name = "ORIGIN", text = "http://origin.test")],
       cacheApiOutbound = "cache",
       globalOutbound = "origin",
@@ -64,11 +102,53 @@ const config :Workerd.Config = (
 
   stop() {
     this.workerd.kill("SIGKILL"); // at once: SIGTERM would wait for idle connections
-    this.standin.kill();
+    this.standin?.kill();
+  }
+
+  /** Resident memory of workerd, in bytes. */
+  async resident() {
+    return 4096 * Number((await readFile(`/proc/${this.workerd.pid}/statm`, "utf8")).split(" ")[1]);
   }
 
   get(path, { table, headers = {}, ...rest } = {}) {
     return exchange(this.base + path, { ...rest, headers: { ...(table && { "x-test-table": table }), ...headers } });
+  }
+
+  /** `n` requests at once. */
+  herd(n, path, options) {
+    return Promise.all(Array.from({ length: n }, (_, i) => this.get(path, typeof options === "function" ? options(i) : options)));
+  }
+
+  /**
+   * A request whose answer is taken as it comes: `head` is there with the head of the response, `size` is how much of the body has come,
+   * `whole` ends with the body, and `leave` resets the connection at any time (one that is only closed
+   * may still be reading, and workerd goes on).
+   */
+  open(path, { table, headers = {} } = {}) {
+    const agent = new http.Agent();
+    const request = http.request(this.base + path, { agent, headers: { ...(table && { "x-test-table": table }), ...headers } });
+    const opened = { size: 0, leave: () => request.socket?.resetAndDestroy() };
+    opened.head = new Promise((resolve) => {
+      request.on("response", (response) => {
+        opened.pause = () => response.pause();
+        opened.whole = new Promise((resolve) => {
+          response.on("end", () => resolve(response.complete));
+          response.on("error", () => resolve(false));
+          response.on("close", () => resolve(response.complete));
+        });
+        response.on("data", (chunk) => (opened.size += chunk.length));
+        resolve({ status: response.statusCode, headers: response.headers, cache: cacheStatus(response.headers["cache-status"]) });
+      });
+      // Whoever leaves before there is a head learns nothing.
+      request.on("error", () => resolve(undefined));
+    });
+    request.end();
+    return opened;
+  }
+
+  /** The requests to the origin for this path and query. */
+  async calls(path) {
+    return (await this.counters()).origin.paths[path] ?? 0;
   }
 
   async #control(path, body) {

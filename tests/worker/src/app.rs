@@ -84,7 +84,9 @@ fn router(run: u32) -> Router<'static, u32> {
         .get_async("/fetch/*path", |req, ctx| async move {
             let target = path_and_query(&req);
             let url = format!("{}{}", ctx.var("ORIGIN")?, target.trim_start_matches("/fetch"));
-            Fetch::Request(Request::new(&url, Method::Get)?).send().await
+            // As a proxy does: redirections are the visitor's to follow.
+            let init = RequestInit { redirect: RequestRedirect::Manual, ..RequestInit::new() };
+            Fetch::Request(Request::new_with_init(&url, &init)?).send().await
         })
 }
 

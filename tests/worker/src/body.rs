@@ -1,10 +1,11 @@
 //! Bodies that a test can compute for itself, made in every way a Worker can.
 
 use std::io::Write;
+use std::time::Duration;
 
-use futures_util::stream;
+use futures_util::stream::{self, StreamExt};
 use worker::worker_sys::FixedLengthStream as WebFixedLengthStream;
-use worker::{Error, FixedLengthStream, Response, ResponseBody, Result};
+use worker::{Delay, Error, FixedLengthStream, Response, ResponseBody, Result};
 
 /// Byte `i` of every body is `(i * 31 + i / 256) % 251`.
 pub fn pattern(len: usize) -> Vec<u8> {
@@ -29,6 +30,14 @@ fn half(bytes: &[u8]) -> Chunks {
 /// In chunks, of no declared length.
 pub fn streamed(len: usize) -> Result<Response> {
     Response::from_stream(stream::iter(chunks(&pattern(len))))
+}
+
+/// The same, with so many milliseconds between them.
+pub fn paced(len: usize, pace: u64) -> Result<Response> {
+    Response::from_stream(stream::iter(chunks(&pattern(len))).then(move |chunk| async move {
+        Delay::from(Duration::from_millis(pace)).await;
+        chunk
+    }))
 }
 
 /// In chunks, of declared length.

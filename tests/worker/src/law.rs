@@ -1,13 +1,14 @@
 //! Answers to order, under `/law/POLICY/NAME`: the query is the script, as it is with the origin of the stand-ins.
 //!
 //! - `size=N kind=bytes|stream|fixed|gzip`: the body. Without a size it is text: `v` and the version, `run` and the run, and
-//!   `NAME=VALUE` of each request field in `vary`, separated by blanks; `VALUE` is `-` where there is none.
-//! - `vary=NAME,NAME`: the `Vary` field; `acao=1`: `Access-Control-Allow-Origin` is the request's `Origin`.
+//!   `NAME=VALUE` of each request field in `vary`, separated by blanks; `VALUE` is `-` where there is none. `pace=MS` lies
+//!   between the chunks of a stream.
+//! - `vary=NAME,NAME`: the `Vary` field; `tell=NAME,NAME`: the same without the field; `acao=1`: `Access-Control-Allow-Origin` is the request's `Origin`.
 //! - `etag=1`: `ETag` is `"v1"`, or what the version is; a request whose `If-None-Match` holds it gets a 304.
 //! - `modified=1`: a `Last-Modified`; a request whose `If-Modified-Since` is that gets a 304.
 //! - `said=Name:Value`: a field of every answer, `new=Name:Value`: of every answer but a 304, `old=Name:Value`: of a 304. Repeatable.
 //! - `status=N`: the status of what is no 304; `refuse=N`: that of the answer to another method than GET and HEAD.
-//! - `delay=MS`: how long a GET takes once it has looked what is there.
+//! - `delay=MS` and what else may befall a GET once it has looked what is there: see [`Ordeal`].
 //! - `fetch=PATH`: instead of all that, what the origin answers there to this request's conditions.
 //!
 //! Another method than GET and HEAD makes the path's version the next one, unless it is refused or fails, and is answered by
@@ -15,12 +16,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::time::Duration;
 
 use serde::Serialize;
 use worker::*;
 
 use crate::body;
+use crate::ordeal::Ordeal;
 
 static VERSIONS: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
 static SEEN: Mutex<BTreeMap<String, Vec<Seen>>> = Mutex::new(BTreeMap::new());
@@ -55,13 +56,15 @@ struct Script {
     size: Option<usize>,
     kind: String,
     vary: String,
+    tell: String,
     acao: bool,
     etag: bool,
     modified: bool,
     fields: Vec<(When, String, String)>,
     status: Option<u16>,
     refuse: Option<u16>,
-    delay: u64,
+    pace: u64,
+    ordeal: Ordeal,
     fetch: Option<String>,
 }
 
@@ -76,6 +79,7 @@ impl Script {
     fn of(url: &Url) -> Self {
         let mut script = Self::default();
         for (name, value) in url.query_pairs() {
+            script.ordeal.read(&name, &value);
             let mut field = |when| {
                 let (name, value) = value.split_once(':').unwrap_or((&value, ""));
                 script.fields.push((when, name.to_owned(), value.to_owned()));
@@ -84,6 +88,7 @@ impl Script {
                 "size" => script.size = value.parse().ok(),
                 "kind" => script.kind = value.into_owned(),
                 "vary" => script.vary = value.into_owned(),
+                "tell" => script.tell = value.into_owned(),
                 "acao" => script.acao = true,
                 "etag" => script.etag = true,
                 "modified" => script.modified = true,
@@ -92,7 +97,7 @@ impl Script {
                 "old" => field(When::Old),
                 "status" => script.status = value.parse().ok(),
                 "refuse" => script.refuse = value.parse().ok(),
-                "delay" => script.delay = value.parse().unwrap_or(0),
+                "pace" => script.pace = value.parse().unwrap_or(0),
                 "fetch" => script.fetch = Some(value.into_owned()),
                 _ => {}
             }
@@ -114,13 +119,14 @@ pub async fn answer(req: Request, ctx: RouteContext<u32>) -> Result<Response> {
         return fetched(&req, &format!("{}{path}", ctx.var("ORIGIN")?)).await;
     }
     let safe = matches!(method, Method::Get | Method::Head);
-    let status = script.refuse.filter(|_| !safe).or(script.status).unwrap_or(200);
+    let said = script.status.filter(|_| script.ordeal.befalls(ctx.data));
+    let status = script.refuse.filter(|_| !safe).or(said).unwrap_or(200);
     if !safe && status < 400 {
         next(url.path());
     }
     let version = version(url.path());
-    if safe && script.delay > 0 {
-        Delay::from(Duration::from_millis(script.delay)).await;
+    if safe {
+        script.ordeal.pass(ctx.data).await?;
     }
     let etag = format!("\"v{version}\"");
     let field = |name: &str| req.headers().get(name).map(Option::unwrap_or_default);
@@ -148,7 +154,12 @@ pub async fn answer(req: Request, ctx: RouteContext<u32>) -> Result<Response> {
         return Ok(Response::empty()?.with_status(304).with_headers(headers));
     }
     let mut text = format!("v{version} run{}", ctx.data);
-    for name in script.vary.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+    for name in [&script.vary, &script.tell]
+        .into_iter()
+        .flat_map(|names| names.split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty())
+    {
         text += &format!(" {name}={}", req.headers().get(name)?.unwrap_or_else(|| "-".into()));
     }
     let response = match (&*script.kind, script.size) {
@@ -157,6 +168,7 @@ pub async fn answer(req: Request, ctx: RouteContext<u32>) -> Result<Response> {
             Response::from_bytes(body::gzip()?)?.with_encode_body(EncodeBody::Manual)
         }
         (_, None) => Response::ok(text)?,
+        ("stream", Some(size)) if script.pace > 0 => body::paced(size, script.pace)?,
         ("stream", Some(size)) => body::streamed(size)?,
         ("fixed", Some(size)) => body::fixed(size)?,
         (_, Some(size)) => Response::from_bytes(body::pattern(size))?,

@@ -15,6 +15,7 @@ mod app;
 mod body;
 mod keys;
 mod law;
+mod ordeal;
 mod tables;
 
 use worker::wasm_bindgen::{self, JsCast};

@@ -1,5 +1,7 @@
 //! The route tables, and one cache for each.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use layercake::worker::Isolate;
@@ -49,6 +51,12 @@ fn table(app: &str, version: u32, hot_budget: u64) -> Table {
         .route("/law/brief/:name", Policy::ttl(BLINK).keep(2 * SECOND))
         .route("/law/behind/:name", Policy::ttl(BLINK).stale_while_revalidate(MINUTE))
         .route("/law/headers/:name", Policy::from_headers())
+        // Waiting.
+        .route("/law/short/:name", Policy::ttl(MINUTE).collapse_wait(2 * BLINK))
+        .route("/law/soft/:name", Policy::ttl(SECOND).stale_if_error(MINUTE).soft_timeout(BLINK))
+        .route("/law/hard/:name", Policy::ttl(MINUTE).hard_timeout(2 * BLINK))
+        .route("/fetch/short/:name", Policy::from_headers().collapse_wait(2 * BLINK))
+        .route("/fetch/hard/:name", Policy::from_headers().hard_timeout(2 * BLINK))
         // Not for the cache at all.
         .route("/bypass/*rest", Policy::bypass())
         // /fetch/... and all else: by the headers of the answer.
@@ -111,9 +119,18 @@ static KEYS: Isolate = Isolate::new(crate::keys::table);
 static LIVE: Isolate = Isolate::with_env(live);
 static WRONG: Isolate = Isolate::new(wrong);
 
+/// `cold/NAME` and `hot/NAME`: the same tables, with counters and a memory of their tiers' failures of their own.
+fn apart(name: &str) -> &'static Isolate {
+    static MADE: Mutex<BTreeMap<String, &'static Isolate>> = Mutex::new(BTreeMap::new());
+    let table = if name.starts_with("hot/") { hot } else { cold };
+    let Ok(mut made) = MADE.lock() else { return &COLD };
+    made.entry(name.to_owned()).or_insert_with(|| Box::leak(Box::new(Isolate::new(table))))
+}
+
 /// By the value of `x-test-table`; without one there is no hot tier, so that L1 and L2 can be seen.
 pub fn named(name: &str) -> &'static Isolate {
     match name {
+        _ if name.contains('/') => apart(name),
         "hot" => &HOT,
         "next-version" => &NEXT_VERSION,
         "other-app" => &OTHER_APP,

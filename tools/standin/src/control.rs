@@ -33,7 +33,9 @@ fn answer(state: &State, request: &Request) -> Result<Value, String> {
     match (request.method.as_str(), request.path()) {
         ("GET", "/counters") => {
             let mut counters = state.counters();
-            counters["origin"]["paths"] = json!(state.origin.with(|origin| origin.seen.clone()));
+            let (seen, endless) = state.origin.with(|origin| (origin.seen.clone(), origin.endless.clone()));
+            counters["origin"]["paths"] = json!(seen);
+            counters["origin"]["endless"] = json!({"under_way": endless.under_way.get(), "bytes": endless.bytes.get()});
             Ok(counters)
         }
         ("GET", "/log") => Ok(state.log(role(from_query("role"))?)),

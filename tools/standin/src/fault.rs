@@ -17,6 +17,8 @@ pub struct Fault {
     pub used: u64,
     pub status: Option<u16>,
     pub hang: bool,
+    /// The bodies of requests are not read while it lasts.
+    pub stall: bool,
     pub close: bool,
     pub delay: Duration,
     /// Writes are accepted and lost.
@@ -58,6 +60,7 @@ impl Fault {
                 "times" => fault.times = Some(number()?),
                 "status" => fault.status = Some(u16::try_from(number()?).map_err(|_| wrong())?),
                 "hang" => fault.hang = flag()?,
+                "stall" => fault.stall = flag()?,
                 "close" => fault.close = flag()?,
                 "delay_ms" => fault.delay = Duration::from_millis(number()?),
                 "inert" => fault.inert = flag()?,

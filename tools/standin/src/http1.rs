@@ -1,6 +1,6 @@
 //! A minimal HTTP/1.1 server side: keep-alive, both body framings, and replies that may break the rules on purpose.
 
-use std::{future::Future, io, rc::Rc, time::Duration};
+use std::{cell::Cell, future::Future, io, rc::Rc, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -86,14 +86,46 @@ pub enum Outcome {
     Close,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub enum Framing {
     /// `Content-Length` with the true length.
     #[default]
     Length,
     Chunked,
-    /// `Content-Length` as told, whatever the body holds.
-    Declared(u64),
+    /// `Content-Length` as told, whatever the body holds; it may be no number.
+    Declared(String),
+}
+
+/// A body in pieces.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    pub piece: usize,
+    /// Between one and the next.
+    pub pause: Duration,
+    /// For ever, and what is counted of it.
+    pub endless: Option<Rc<Endless>>,
+}
+
+/// The bodies that never end.
+#[derive(Debug, Default)]
+pub struct Endless {
+    pub under_way: Cell<u64>,
+    pub bytes: Cell<u64>,
+}
+
+struct UnderWay<'a>(&'a Endless);
+
+impl<'a> UnderWay<'a> {
+    fn begin(endless: &'a Endless) -> Self {
+        endless.under_way.set(endless.under_way.get() + 1);
+        UnderWay(endless)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.under_way.set(self.0.under_way.get() - 1);
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -106,6 +138,7 @@ pub struct Reply {
     pub cut: Option<usize>,
     /// Wait that long between the head and the body.
     pub body_delay: Duration,
+    pub pace: Option<Pace>,
 }
 
 impl Reply {
@@ -117,6 +150,7 @@ impl Reply {
             framing: Framing::Length,
             cut: None,
             body_delay: Duration::ZERO,
+            pace: None,
         }
     }
 
@@ -146,14 +180,16 @@ impl From<Reply> for Outcome {
 }
 
 /// Serves one connection until either side ends it.
-pub async fn serve<H, F>(mut stream: TcpStream, handler: H) -> io::Result<()>
+///
+/// Requests that `stalls` picks by their heads are not read further: whoever sends the body has to wait.
+pub async fn serve<H, F>(mut stream: TcpStream, stalls: impl Fn(&Request) -> bool, handler: H) -> io::Result<()>
 where
     H: Fn(Request) -> F,
     F: Future<Output = Outcome>,
 {
     stream.set_nodelay(true)?;
     let mut buffer = Vec::new();
-    while let Some(request) = read_request(&mut stream, &mut buffer).await? {
+    while let Some(request) = read_request(&mut stream, &mut buffer, &stalls).await? {
         let head_only = request.method == "HEAD";
         match handler(request).await {
             Outcome::Reply(reply) => {
@@ -184,7 +220,11 @@ async fn fill(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
 
 /// Reads one whole request; `None` when the peer closed between two. A request cut short is an error, so that a PUT
 /// whose source broke is never stored.
-async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<Option<Request>> {
+async fn read_request(
+    stream: &mut TcpStream,
+    buffer: &mut Vec<u8>,
+    stalls: impl Fn(&Request) -> bool,
+) -> io::Result<Option<Request>> {
     let mut request = Request::default();
     let head = loop {
         if !buffer.is_empty() {
@@ -205,6 +245,9 @@ async fn read_request(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Resul
         }
     };
     buffer.drain(..head);
+    while stalls(&request) {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
 
     let chunked = request.header("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case(b"chunked"));
     if chunked {
@@ -262,7 +305,7 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply, head_only: bool) -> 
         head.extend_from_slice(b"\r\n");
     }
     if !matches!(reply.status, 100..=199 | 204 | 304) {
-        match reply.framing {
+        match &reply.framing {
             Framing::Length => head.extend_from_slice(format!("content-length: {}\r\n", reply.body.len()).as_bytes()),
             Framing::Declared(n) => head.extend_from_slice(format!("content-length: {n}\r\n").as_bytes()),
             Framing::Chunked => head.extend_from_slice(b"transfer-encoding: chunked\r\n"),
@@ -280,20 +323,26 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply, head_only: bool) -> 
         body = &body[..cut.min(body.len())];
         alive = false;
     }
-    if let Framing::Declared(declared) = reply.framing {
+    if let Framing::Declared(declared) = &reply.framing {
         // Too little must end in a close, or the peer waits for ever; too much would be read as the next head.
-        alive &= declared == reply.body.len() as u64;
+        alive &= *declared == reply.body.len().to_string();
     }
     if !reply.body_delay.is_zero() {
         stream.write_all(&head).await?;
         head.clear();
         tokio::time::sleep(reply.body_delay).await;
     }
-    if reply.framing == Framing::Chunked {
+    let chunked = reply.framing == Framing::Chunked;
+    if let Some(pace) = &reply.pace {
+        stream.write_all(&head).await?;
+        head.clear();
+        write_pieces(stream, body, pace, chunked).await?;
+        if chunked && alive {
+            stream.write_all(b"0\r\n\r\n").await?;
+        }
+    } else if chunked {
         if !body.is_empty() {
-            head.extend_from_slice(format!("{:x}\r\n", body.len()).as_bytes());
-            head.extend_from_slice(body);
-            head.extend_from_slice(b"\r\n");
+            push_chunk(&mut head, body);
         }
         if alive {
             head.extend_from_slice(b"0\r\n\r\n");
@@ -310,6 +359,35 @@ async fn write_reply(stream: &mut TcpStream, reply: &Reply, head_only: bool) -> 
         stream.shutdown().await?;
     }
     Ok(alive)
+}
+
+fn push_chunk(out: &mut Vec<u8>, bytes: &[u8]) {
+    out.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+    out.extend_from_slice(bytes);
+    out.extend_from_slice(b"\r\n");
+}
+
+async fn write_pieces(stream: &mut TcpStream, body: &[u8], pace: &Pace, chunked: bool) -> io::Result<()> {
+    let _under_way = pace.endless.as_deref().map(UnderWay::begin);
+    loop {
+        for piece in body.chunks(pace.piece.max(1)) {
+            let mut framed = Vec::new();
+            if chunked {
+                push_chunk(&mut framed, piece);
+            } else {
+                framed.extend_from_slice(piece);
+            }
+            stream.write_all(&framed).await?;
+            if let Some(endless) = &pace.endless {
+                endless.bytes.set(endless.bytes.get() + piece.len() as u64);
+            }
+            // A pause of nothing still lets others have their turn.
+            tokio::time::sleep(pace.pause).await;
+        }
+        if pace.endless.is_none() || body.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 fn reason(status: u16) -> &'static str {

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::{
     http1::{Outcome, Request},
-    state::State,
+    state::{Role, State},
 };
 
 /// The ports a set of stand-ins listens on. Zero asks for any free one.
@@ -33,15 +33,15 @@ pub struct Ports {
 pub async fn start(wanted: Ports) -> io::Result<(Ports, Rc<State>)> {
     let state = Rc::new(State::default());
     let ports = Ports {
-        cache: listen(wanted.cache, &state, cache::handle).await?,
-        kv: listen(wanted.kv, &state, kv::handle).await?,
-        origin: listen(wanted.origin, &state, origin::handle).await?,
-        control: listen(wanted.control, &state, control::handle).await?,
+        cache: listen(wanted.cache, &state, Some(Role::Cache), cache::handle).await?,
+        kv: listen(wanted.kv, &state, Some(Role::Kv), kv::handle).await?,
+        origin: listen(wanted.origin, &state, Some(Role::Origin), origin::handle).await?,
+        control: listen(wanted.control, &state, None, control::handle).await?,
     };
     Ok((ports, state))
 }
 
-async fn listen<H, F>(port: u16, state: &Rc<State>, handler: H) -> io::Result<u16>
+async fn listen<H, F>(port: u16, state: &Rc<State>, role: Option<Role>, handler: H) -> io::Result<u16>
 where
     H: Fn(Rc<State>, Request) -> F + Copy + 'static,
     F: Future<Output = Outcome> + 'static,
@@ -59,7 +59,8 @@ where
             let state = state.clone();
             tokio::task::spawn_local(async move {
                 // A peer that goes away in the middle is part of the job, not an error to report.
-                let _ = http1::serve(stream, |request| handler(state.clone(), request)).await;
+                let stalls = |request: &Request| role.is_some_and(|role| state.stalls(role, request));
+                let _ = http1::serve(stream, stalls, |request| handler(state.clone(), request)).await;
             });
         }
     });

@@ -22,7 +22,8 @@ Origin: any method, any path; the query string is the script
   size=N body=TEXT count=1     the body: N letters (default 1024), a text, or the number of this request
   status=N header=Name:Value   (repeatable) etag=TAG (answers 304 to a matching If-None-Match)
   delay=MS body_delay=MS       before the head; between head and body
-  chunked=1 length=N           no Content-Length; a Content-Length of N whatever the body holds
+  chunked=1 length=TEXT        no Content-Length; a Content-Length of TEXT whatever the body holds
+  piece=N pause=MS endless=1   the body in pieces of N bytes; a pause after each; over and over again, until the peer goes
   half=1 cut=N                 close after half the body, after N bytes
   stamp=1                      x-origin-time: when the head was sent, in milliseconds since 1970
   hang=1 close=1               no answer at all; close without one
@@ -33,6 +34,7 @@ Control: JSON over HTTP; ROLE is cache, kv or origin
                                the first that applies wins. Which requests: \"ops\":[...] (cache: get put delete; kv:
                                get put delete list bulk; origin: methods in lower case), \"key\":PART, \"times\":N.
     any role                   \"status\":N \"hang\":true \"close\":true \"delay_ms\":N
+                               \"stall\":true       the bodies of requests are not read while the fault is there
     cache, kv                  \"inert\":true        writes are accepted and lost, reads find nothing
                                \"refuse_puts\":true  413 (cache), 429 (kv)
                                \"truncate\":N        stored bodies come back N bytes long, well framed

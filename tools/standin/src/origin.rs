@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, rc::Rc, time::Duration};
 
 use crate::{
-    http1::{self, Framing, Outcome, Reply, Request},
+    http1::{self, Endless, Framing, Outcome, Pace, Reply, Request},
     state::{Role, State},
 };
 
@@ -14,6 +14,7 @@ const MAX_SIZE: usize = 256 * 1024 * 1024;
 pub struct OriginState {
     /// Requests by path and query.
     pub seen: BTreeMap<String, u64>,
+    pub endless: Rc<Endless>,
     /// The letters last sent: a thousand answers at once share them.
     letters: Option<Rc<[u8]>>,
 }
@@ -57,6 +58,7 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
     let mut stamp = false;
     let mut typed = false;
     let mut etag = None;
+    let mut pace = Pace { piece: 0, pause: Duration::ZERO, endless: None };
     for (name, value) in &script {
         let number = || value.parse::<u64>().unwrap_or(0);
         match name.as_str() {
@@ -74,13 +76,22 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
             }
             "etag" => etag = Some(format!("\"{value}\"")),
             "chunked" => reply.framing = Framing::Chunked,
-            "length" => reply.framing = Framing::Declared(number()),
+            "length" => reply.framing = Framing::Declared(value.clone()),
+            "piece" => pace.piece = number() as usize,
+            "pause" => pace.pause = Duration::from_millis(number()),
+            "endless" => pace.endless = Some(state.origin.with(|origin| origin.endless.clone())),
             "cut" => reply.cut = Some(number() as usize),
             "half" => reply.cut = Some(usize::MAX),
             "hang" => return Outcome::Hang,
             "close" => return Outcome::Close,
             _ => {}
         }
+    }
+    if pace.endless.is_some() {
+        reply.framing = Framing::Chunked;
+    }
+    if pace.piece > 0 {
+        reply.pace = Some(pace);
     }
     if let Some(etag) = etag {
         if request.header("if-none-match").is_some_and(|asked| asked == etag.as_bytes()) {

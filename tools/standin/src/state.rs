@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::{Value, json};
 
-use crate::{Guarded, cache::CacheStore, fault::Fault, kv::KvStore, origin::OriginState};
+use crate::{Guarded, cache::CacheStore, fault::Fault, http1::Request, kv::KvStore, origin::OriginState};
 
 /// Entries of the request log kept per role.
 const LOG: usize = 512;
@@ -99,6 +99,13 @@ impl State {
         })?;
         self.count(role, "faults");
         Some(fault)
+    }
+
+    /// Whether the body of `request` stays unread for now.
+    pub fn stalls(&self, role: Role, request: &Request) -> bool {
+        let op = request.method.to_ascii_lowercase();
+        self.faults[role as usize]
+            .with(|faults| faults.iter().any(|fault| fault.stall && fault.applies(&op, &request.target)))
     }
 
     pub fn log(&self, role: Role) -> Value {
