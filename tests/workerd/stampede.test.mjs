@@ -164,6 +164,14 @@ describe("what is not shared, and what is not waited for", () => {
     for (const visitor of [leader, ...followers]) visitor.leave();
   });
 
+  test("a large one that comes quickly is taken from L1 by those who wait", async (t) => {
+    const path = `/quick?size=2000000&delay=300&${FRESH}`;
+    const answers = await worker.herd(50, `/fetch${path}`);
+    for (const { body, complete } of answers) assert.ok(complete && body.length === 2_000_000);
+    t.diagnostic(`origin calls: ${await worker.calls(path)}`);
+    assert.ok((await worker.calls(path)) <= 5, `${await worker.calls(path)} calls`);
+  });
+
   test("a large buffer is shared", async () => {
     const path = "/law/minute/buffer?size=2000000&delay=500";
     const [answers, whole] = [await worker.herd(30, path), pattern(2_000_000)];
@@ -192,4 +200,20 @@ describe("what is not shared, and what is not waited for", () => {
     answers.forEach(({ text }, i) => assert.ok(text.endsWith(` authorization=Bearer ${i}`), text));
     assert.equal(await worker.runs(path), 30);
   });
+});
+
+// A follower's promise must go on within its own request however often it was made before: code that V8 has optimised once
+// lost that, after some six thousand.
+test("twelve thousand followers in one isolate", async () => {
+  const worker = await RawFixture.start();
+  try {
+    for (let burst = 0; burst < 60; burst++) {
+      const path = `/law/minute/burst-${burst}?delay=30`;
+      const answers = await worker.herd(200, path);
+      assert.deepEqual(new Set(answers.map(({ status }) => status)), new Set([200]), `burst ${burst}`);
+      assert.equal(await worker.runs(path), 1, `burst ${burst}`);
+    }
+  } finally {
+    worker.stop();
+  }
 });
