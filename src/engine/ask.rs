@@ -3,8 +3,8 @@
 
 use super::detach::Detached;
 use super::fill::Fetched;
-use super::flight::Landing;
 use super::join::{Joined, is_failure, is_shareable, wants_all};
+use super::landing::Landing;
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
 use super::revalidate::Stale;

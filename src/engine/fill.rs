@@ -1,7 +1,7 @@
 //! The origin's answer goes out; what may be stored is stored behind it.
 
-use super::flight::Landing;
 use super::join::{is_failure, is_for_others};
+use super::landing::Landing;
 use super::lookup::SMALL_BODY;
 use super::plan::{Plan, Question};
 use super::store::{belongs_in_l2, outlasts};

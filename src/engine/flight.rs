@@ -6,6 +6,7 @@
 //! on Workers nothing else may cross. Nobody waits for ever: a leader has a lease, after which one of those who wait asks as
 //! well, and patience ends after twice the time.
 
+use super::landing::Landing;
 use crate::entry::StoredResponse;
 use crate::policy::key::{KeyName, NameMap};
 use crate::semantics::freshness::Timestamp;
@@ -33,7 +34,7 @@ const LINGERING: u64 = 2 << 20;
 const BODY: Duration = Duration::from_secs(1);
 
 /// What a leader brings.
-enum Outcome {
+pub(super) enum Outcome {
     /// An entry whose body is a buffer.
     Entry(StoredResponse),
     /// It is in the tiers, where each finds it for himself.
@@ -71,6 +72,23 @@ struct Landed {
 impl Flight {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many have taken over.
+    pub(super) fn term(&self) -> u32 {
+        self.state().term
+    }
+
+    /// The answer has come, its body is still on the way.
+    pub(super) fn expect_body(&self, now: Timestamp) {
+        let waiting = {
+            let mut state = self.state();
+            state.body_until.get_or_insert(now.plus(BODY));
+            std::mem::take(&mut state.waiting)
+        };
+        for wake in waiting {
+            wake();
+        }
     }
 }
 
@@ -178,7 +196,7 @@ impl Flights {
             State { begun, lease_until: now.plus(lease), body_until: None, term: 0, waiting: Vec::new(), landed: None };
         let flight = Arc::new(Flight(Mutex::new(state)));
         air.flights.insert(key, Arc::clone(&flight));
-        Seat::Leader(Landing { flights: Arc::clone(self), flight, key, term: 0, landed: false })
+        Seat::Leader(Landing::of(self, flight, key, 0))
     }
 
     /// What there is for one who waits; when there is nothing yet, `wake` is called once there is, or once the time to look again has
@@ -202,13 +220,7 @@ impl Flights {
             state.body_until = None;
             state.term += 1;
             let term = state.term;
-            return Look::Overdue(Landing {
-                flights: Arc::clone(self),
-                flight: Arc::clone(flight),
-                key,
-                term,
-                landed: false,
-            });
+            return Look::Overdue(Landing::of(self, Arc::clone(flight), key, term));
         }
         if state.body_until.is_some_and(|until| until <= now) {
             drop(state);
@@ -220,7 +232,7 @@ impl Flights {
     }
 
     /// The first outcome counts.
-    fn land(&self, flight: &Arc<Flight>, key: KeyName, outcome: Outcome, now: Timestamp) {
+    pub(super) fn land(&self, flight: &Arc<Flight>, key: KeyName, outcome: Outcome, now: Timestamp) {
         let bytes = match &outcome {
             Outcome::Entry(entry) => Some(entry.body.len().unwrap_or(0)),
             Outcome::Stored => Some(0),
@@ -290,71 +302,6 @@ fn remember(keys: &mut NameMap<Timestamp>, key: KeyName, now: Timestamp, how_lon
         }
     }
     keys.insert(key, now.plus(how_long));
-}
-
-/// The duty of a leader: whatever becomes of him, those who wait hear of it.
-pub(super) struct Landing {
-    flights: Arc<Flights>,
-    flight: Arc<Flight>,
-    key: KeyName,
-    term: u32,
-    landed: bool,
-}
-
-impl Landing {
-    /// Shares `entry`, whose body is a buffer.
-    pub(super) fn share(mut self, entry: StoredResponse, now: Timestamp) {
-        self.landed = true;
-        self.flights.land(&self.flight, self.key, Outcome::Entry(entry), now);
-    }
-
-    /// The answer, too large for a buffer, has come into the tiers.
-    pub(super) fn stored(mut self, now: Timestamp) {
-        self.landed = true;
-        self.flights.land(&self.flight, self.key, Outcome::Stored, now);
-    }
-
-    /// The answer is not for sharing, and the next one hardly will be.
-    pub(super) fn apart(mut self, now: Timestamp) {
-        self.landed = true;
-        self.flights.land(&self.flight, self.key, Outcome::Apart, now);
-    }
-
-    /// The origin has failed.
-    pub(super) fn failed(mut self, now: Timestamp) {
-        self.landed = true;
-        // Where another has taken over, his answer may still come.
-        if self.flight.state().term == self.term {
-            self.flights.land(&self.flight, self.key, Outcome::Failed, now);
-        }
-    }
-
-    /// The answer is not for sharing, which says nothing of the next one, and the origin has not failed.
-    pub(super) fn release(mut self, now: Timestamp) {
-        self.landed = true;
-        self.flights.land(&self.flight, self.key, Outcome::Released, now);
-    }
-
-    /// The answer has come, its body is still on the way.
-    pub(super) fn expect_body(&self, now: Timestamp) {
-        let waiting = {
-            let mut state = self.flight.state();
-            state.body_until.get_or_insert(now.plus(BODY));
-            std::mem::take(&mut state.waiting)
-        };
-        for wake in waiting {
-            wake();
-        }
-    }
-}
-
-impl Drop for Landing {
-    /// Failed for reasons that are not the origin's, unless another has taken over.
-    fn drop(&mut self) {
-        if !self.landed && self.flight.state().term == self.term {
-            self.flights.land(&self.flight, self.key, Outcome::Failed, Timestamp::default());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -450,7 +397,7 @@ mod tests {
         let landing = lead(&flights, 0);
         let flight = follow(&flights, 0);
         drop(landing);
-        assert!(matches!(flights.look(&flight, boarding(1), None), Look::Failed));
+        assert!(matches!(flights.look(&flight, boarding(1), None), Look::Apart));
         assert!(matches!(board(&flights, 2), Seat::Leader(_)), "the next one tries");
     }
 

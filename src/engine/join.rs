@@ -1,6 +1,7 @@
 //! Taking a seat in the call of the origin that is under way for the same thing, and waiting for it to land.
 
-use super::flight::{Boarding, Flight, Landing, Look, Seat};
+use super::flight::{Boarding, Flight, Look, Seat};
+use super::landing::Landing;
 use super::lookup::{Found, Hit};
 use super::plan::{Plan, Question};
 use super::{Answer, Cache};

@@ -5,7 +5,7 @@
 //! | `plan` | what is read of a request before anything is awaited |
 //! | `lookup`, `tiers`, `trust`, `breaker` | the tiers in order; asking one of them, with its limits and what is known of its health |
 //! | `serve` | a stored response on its way out |
-//! | `join`, `flight`, `ask`, `detach` | waiting for another's call of the origin; calling it, seeing the call through, and for how long it is waited for |
+//! | `join`, `flight`, `landing`, `ask`, `detach` | waiting for another's call of the origin; calling it, seeing the call through, and for how long it is waited for |
 //! | `fill`, `variants`, `store`, `parts`, `retry` | an answer on its way out and into the tiers |
 //! | `revalidate`, `leases`, `renew` | the refresh behind a response, who does it, and what a 304 changes |
 //! | `invalidate`, `voids` | what unsafe requests make void |
@@ -21,6 +21,7 @@ mod fill;
 mod flight;
 mod invalidate;
 mod join;
+mod landing;
 mod leases;
 mod living;
 mod lookup;

@@ -7,7 +7,7 @@
 //! a while of `keep`, not once in a lifetime.
 
 use super::fill::{Fetched, Made, Measure, remove_hop_by_hop};
-use super::flight::Landing;
+use super::landing::Landing;
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
 use super::store::Store;

@@ -2,7 +2,7 @@
 
 use super::Cache;
 use super::breaker::Way;
-use super::flight::Landing;
+use super::landing::Landing;
 use super::lookup::SMALL_BODY;
 use super::parts::joined;
 use super::plan::{Plan, Question};
@@ -11,6 +11,7 @@ use crate::body::Body;
 use crate::entry::{Head, StoredResponse};
 use crate::policy::{CacheKey, Level, RouteId, key::KeyName};
 use crate::runtime::within;
+use crate::semantics::validation::{Validators, strengthen};
 use crate::stats::{Event, Trouble};
 use crate::tier::{Takes, Tier};
 use futures::future::BoxFuture;
@@ -334,8 +335,10 @@ impl Store {
         }
         // Another may have been put there meanwhile: its body is not for this head.
         let of = |entry: &StoredResponse| {
-            let head = &entry.head;
-            (head.key_check, head.received, head.freshness.born, head.family.id, entry.validators())
+            let (head, Validators { etag, last_modified }) = (&entry.head, entry.validators());
+            // A cache may weaken a tag on the way.
+            let etag = etag.map(|etag| strengthen(&etag).to_owned());
+            (head.key_check, head.received, head.freshness.born, head.family.id, etag, last_modified)
         };
         let Some(committed) = committed.filter(|committed| of(committed) == of(&fields)) else {
             return self.lost(first.level().as_str(), &"the entry just stored is not there");

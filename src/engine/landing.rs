@@ -1,0 +1,70 @@
+//! The duty of a leader towards those who wait for him.
+
+use super::flight::{Flight, Flights, Outcome};
+use crate::entry::StoredResponse;
+use crate::policy::key::KeyName;
+use crate::semantics::freshness::Timestamp;
+use std::sync::Arc;
+
+/// The duty of a leader: whatever becomes of him, those who wait hear of it.
+pub(super) struct Landing {
+    flights: Arc<Flights>,
+    flight: Arc<Flight>,
+    key: KeyName,
+    term: u32,
+    landed: bool,
+}
+
+impl Landing {
+    /// Of the leader of this flight whom so many have led before.
+    pub(super) fn of(flights: &Arc<Flights>, flight: Arc<Flight>, key: KeyName, term: u32) -> Self {
+        Self { flights: Arc::clone(flights), flight, key, term, landed: false }
+    }
+
+    /// Shares `entry`, whose body is a buffer.
+    pub(super) fn share(mut self, entry: StoredResponse, now: Timestamp) {
+        self.landed = true;
+        self.flights.land(&self.flight, self.key, Outcome::Entry(entry), now);
+    }
+
+    /// The answer, too large for a buffer, has come into the tiers.
+    pub(super) fn stored(mut self, now: Timestamp) {
+        self.landed = true;
+        self.flights.land(&self.flight, self.key, Outcome::Stored, now);
+    }
+
+    /// The answer is not for sharing, and the next one hardly will be.
+    pub(super) fn apart(mut self, now: Timestamp) {
+        self.landed = true;
+        self.flights.land(&self.flight, self.key, Outcome::Apart, now);
+    }
+
+    /// The origin has failed.
+    pub(super) fn failed(mut self, now: Timestamp) {
+        self.landed = true;
+        // Where another has taken over, his answer may still come.
+        if self.flight.term() == self.term {
+            self.flights.land(&self.flight, self.key, Outcome::Failed, now);
+        }
+    }
+
+    /// The answer is not for sharing, which says nothing of the next one, and the origin has not failed.
+    pub(super) fn release(mut self, now: Timestamp) {
+        self.landed = true;
+        self.flights.land(&self.flight, self.key, Outcome::Released, now);
+    }
+
+    /// The answer has come, its body is still on the way.
+    pub(super) fn expect_body(&self, now: Timestamp) {
+        self.flight.expect_body(now);
+    }
+}
+
+impl Drop for Landing {
+    /// He has vanished. Where another has taken over, those who wait go on waiting for him.
+    fn drop(&mut self) {
+        if !self.landed && self.flight.term() == self.term {
+            self.flights.land(&self.flight, self.key, Outcome::Released, Timestamp::default());
+        }
+    }
+}
