@@ -1,6 +1,6 @@
 // Many visitors who want the same at once: one call of the origin, and everybody gets what he asked for. On workerd itself.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, before, beforeEach, describe, test } from "node:test";
 import { assertHit, assertSameBytes, pattern } from "./harness.mjs";
 import { assertWhole, eventually, letters, RawFixture, tally } from "./raw.mjs";
 
@@ -109,6 +109,7 @@ describe("what is not shared, and what is not waited for", () => {
   let worker;
   before(async () => (worker = await RawFixture.start()));
   after(() => worker.stop());
+  beforeEach(() => worker.reset());
 
   // Answers that are for nobody else.
   for (const said of ["Cache-Control:no-store", "Cache-Control:private", "Set-Cookie:id%3D1"]) {
