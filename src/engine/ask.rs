@@ -4,7 +4,7 @@
 use super::detach::Detached;
 use super::fill::Fetched;
 use super::flight::Landing;
-use super::join::{Joined, is_shareable};
+use super::join::{Joined, is_failure, is_shareable, wants_all};
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
 use super::revalidate::Stale;
@@ -53,7 +53,7 @@ struct Reply<E> {
     request_time: Timestamp,
     /// Whether it was asked for no more than a 304 where nothing has changed.
     conditional: bool,
-    /// Whether it was asked for a whole answer.
+    /// Whether it was asked for a whole answer, whatever the client wants.
     whole: bool,
 }
 
@@ -109,13 +109,17 @@ impl Cache {
             return Some(self.answer(&plan, &question, reason, &visitor, reply, landing));
         }
         // What was found is on its way to the visitor, or nothing was: the answer is for the tiers alone, and those who wait.
-        if let (Ok(said), true, false) = (reply.said, reply.whole, question.no_store) {
+        let whole = reply.whole || wants_all(&plan, &question);
+        if let (Ok(said), true, false) = (reply.said, whole, question.no_store) {
             let plan = Plan { head: false, ..plan };
             let found = found.unwrap_or_default();
+            let failed = is_failure(said.status);
             let work = self.taken_in(&plan, &question, &found, said, reply.request_time).await;
             if let Some((mut store, entry)) = work {
                 store.landing = landing;
-                store.run(entry).await;
+                self.run_store(&plan, &question, store, entry).await;
+            } else if let Some(landing) = landing.filter(|_| !failed) {
+                landing.release(self.runtime.now());
             }
         }
         None
@@ -178,9 +182,7 @@ impl Cache {
                 failed(landing);
                 Err(error)
             }
-            (Ok(said), Some(hit))
-                if matches!(said.status, 500 | 502 | 503 | 504) && self.may_stand_in(question, &hit, now) =>
-            {
+            (Ok(said), Some(hit)) if is_failure(said.status) && self.may_stand_in(question, &hit, now) => {
                 failed(landing);
                 let mut answer = self.serve_stale(plan, question, hit, Event::StaleIfError);
                 answer.status.forward_status = Some(said.status);
@@ -212,8 +214,10 @@ impl Cache {
         let patience = &plan.policy.terms.patience;
         let left = |limit: Duration| since.plus(limit).since(self.runtime.now());
         let may = |hit: &Hit, now| self.may_stand_in(question, hit, now);
-        let helps =
-            |soft: &Duration| visitor.stored(|stored| stored.as_ref().is_some_and(|hit| may(hit, since.plus(*soft))));
+        let helps = |soft: &Duration| {
+            patience.hard_timeout.is_none_or(|hard| *soft < hard)
+                && visitor.stored(|stored| stored.as_ref().is_some_and(|hit| may(hit, since.plus(*soft))))
+        };
         let soft = patience.soft_timeout.filter(helps);
         for (limit, last) in [(soft, false), (patience.hard_timeout, true)] {
             let Some(limit) = limit else { continue };
@@ -236,13 +240,13 @@ impl Cache {
 
     /// The origin takes longer than a visitor is to wait, and nothing can stand in (RFC 9110 section 15.6.5).
     pub(super) fn too_late(&self, plan: &Plan, reason: ForwardReason) -> Answer {
-        let limit = plan.policy.terms.patience.hard_timeout.unwrap_or_default();
-        let (secs, millis) = (limit.as_secs(), u64::from(limit.subsec_millis()));
-        let time = match millis {
-            0 => decimal(secs) + " s",
-            _ => decimal(secs * 1000 + millis) + " ms",
-        };
-        let text = ["The origin did not answer within ", &time, ".\n"].concat();
+        // Without a limit the host has cut it off.
+        let time = plan.policy.terms.patience.hard_timeout.map_or(String::new(), |limit| {
+            let (secs, millis) = (limit.as_secs(), u64::from(limit.subsec_millis()));
+            let time = if millis == 0 { decimal(secs) + " s" } else { decimal(secs * 1000 + millis) + " ms" };
+            [" within ", &time].concat()
+        });
+        let text = ["The origin did not answer", &time, ".\n"].concat();
         let mut headers = Box::new(Lines::default());
         headers.set("content-type", "text/plain; charset=utf-8");
         headers.set("cache-control", "no-store");

@@ -1,6 +1,7 @@
 //! The origin's answer goes out; what may be stored is stored behind it.
 
 use super::flight::Landing;
+use super::join::{is_failure, is_for_others};
 use super::lookup::SMALL_BODY;
 use super::plan::{Plan, Question};
 use super::store::{belongs_in_l2, outlasts};
@@ -65,10 +66,13 @@ impl Cache {
                     say_what_it_varies_on(plan, &mut response);
                 }
                 status.detail = Some(why.as_str());
+                let now = self.runtime.now();
                 match landing {
-                    Some(landing) if response.status >= 500 => landing.failed(self.runtime.now()),
-                    Some(landing) if !why.is_of_the_moment() => landing.apart(self.runtime.now()),
-                    _ => {}
+                    Some(landing) if is_failure(response.status) => landing.failed(now),
+                    // An error of the moment says nothing of the next answer.
+                    Some(landing) if response.status >= 500 || why.is_of_the_moment() => landing.release(now),
+                    Some(landing) => landing.apart(now),
+                    None => {}
                 }
                 // The visitor's own wish is no word on what others may get.
                 if renews.is_some() && !question.no_store {
@@ -96,14 +100,17 @@ impl Cache {
                     Ok((body, copy)) => {
                         entry.body = copy;
                         response.body = body;
-                        let landing = landing.and_then(|landing| self.share_at_once(landing, &entry));
+                        let landing = landing.and_then(|landing| self.share_at_once(landing, &entry, request_time));
                         if let Some(mut store) = self.store_in_place(plan, question, &key, &entry, l2_keeps) {
                             status.stored = store.is_taken();
-                            store.landing = landing;
-                            self.run_behind(plan, question, store, entry, newcomer, part);
+                            (store.landing, store.newcomer) = (landing, newcomer);
+                            self.run_behind(plan, question, store, entry, part);
                         }
                     }
                     Err(body) => {
+                        if let Some(landing) = landing {
+                            landing.apart(self.runtime.now());
+                        }
                         self.config.record(plan.route, Event::StoreFailed);
                         response.body = body;
                     }
@@ -116,10 +123,15 @@ impl Cache {
         Answer { response, status, event, now: self.runtime.now() }
     }
 
-    /// Shares an entry with those who wait for it, if its body is a buffer. One that is known to be small soon will be; others they wait
-    /// for a while.
-    fn share_at_once(&self, landing: Landing, entry: &StoredResponse) -> Option<Landing> {
+    /// Shares an entry with those who wait for it, if it will do for them and its body is a buffer. One that is known to be small soon
+    /// will be; others they wait for a while.
+    fn share_at_once(&self, landing: Landing, entry: &StoredResponse, request_time: Timestamp) -> Option<Landing> {
         let now = self.runtime.now();
+        // Where it only came too late, those who wait see so for themselves, and one of them asks anew.
+        if !is_for_others(entry, now) && !is_for_others(entry, request_time) {
+            landing.apart(now);
+            return None;
+        }
         if let Some(copy) = entry.try_clone() {
             landing.share(copy, now);
             return None;

@@ -40,6 +40,8 @@ enum Outcome {
     Stored,
     /// It is not for sharing: each asks for himself.
     Apart,
+    /// The same, this time.
+    Released,
     /// The origin failed, or its answer broke off.
     Failed,
 }
@@ -92,7 +94,7 @@ pub(super) enum Seat {
     Leader(Landing),
     /// It waits.
     Follower(Arc<Flight>),
-    /// The origin has just failed: it does without, or asks for itself.
+    /// It does without, for the origin has just failed.
     Resting,
 }
 
@@ -132,6 +134,8 @@ pub(super) struct Boarding {
     pub(super) lease: Duration,
     /// How many entries the isolate has made void so far.
     pub(super) begun: u64,
+    /// The request can do without the origin for the moment.
+    pub(super) can_rest: bool,
 }
 
 impl Flights {
@@ -143,7 +147,7 @@ impl Flights {
     /// Joins the call under way for a key, or begins one. `overtook` tells whether an entry of the key was made void since there were so many voids:
     /// what was asked for before is not for those who come after.
     pub(super) fn board(self: &Arc<Self>, boarding: Boarding, overtook: impl Fn(u64) -> bool) -> Seat {
-        let Boarding { key, seen, now, lease, begun } = boarding;
+        let Boarding { key, seen, now, lease, begun, can_rest } = boarding;
         let mut air = self.air();
         air.sweep(now);
         if air.flights.len() >= MANY {
@@ -154,7 +158,7 @@ impl Flights {
         if is_set(&air.apart) {
             return Seat::Alone;
         }
-        if is_set(&air.resting) {
+        if can_rest && is_set(&air.resting) {
             return Seat::Resting;
         }
         if let Some(flight) = air.flights.get(&key) {
@@ -189,17 +193,13 @@ impl Flights {
         match state.landed.as_ref().map(|landed| &landed.outcome) {
             Some(Outcome::Entry(entry)) => return entry.try_clone().map_or(Look::Apart, Look::Entry),
             Some(Outcome::Stored) => return Look::Stored,
-            Some(Outcome::Apart) => return Look::Apart,
+            Some(Outcome::Apart | Outcome::Released) => return Look::Apart,
             Some(Outcome::Failed) => return Look::Failed,
             None => {}
         }
-        if state.body_until.is_some_and(|until| until <= now) {
-            drop(state);
-            self.land(flight, key, Outcome::Apart, now);
-            return Look::Apart;
-        }
         if state.lease_until <= now {
             state.lease_until = now.plus(lease);
+            state.body_until = None;
             state.term += 1;
             let term = state.term;
             return Look::Overdue(Landing {
@@ -210,6 +210,11 @@ impl Flights {
                 landed: false,
             });
         }
+        if state.body_until.is_some_and(|until| until <= now) {
+            drop(state);
+            self.land(flight, key, Outcome::Apart, now);
+            return Look::Apart;
+        }
         state.waiting.extend(wake);
         Look::Wait(state.body_until.map_or(state.lease_until, |until| until.min(state.lease_until)))
     }
@@ -219,7 +224,7 @@ impl Flights {
         let bytes = match &outcome {
             Outcome::Entry(entry) => Some(entry.body.len().unwrap_or(0)),
             Outcome::Stored => Some(0),
-            Outcome::Apart | Outcome::Failed => None,
+            Outcome::Apart | Outcome::Released | Outcome::Failed => None,
         };
         let (apart, failed) = (matches!(outcome, Outcome::Apart), matches!(outcome, Outcome::Failed));
         let waiting = {
@@ -324,6 +329,12 @@ impl Landing {
         }
     }
 
+    /// The answer is not for sharing, which says nothing of the next one, and the origin has not failed.
+    pub(super) fn release(mut self, now: Timestamp) {
+        self.landed = true;
+        self.flights.land(&self.flight, self.key, Outcome::Released, now);
+    }
+
     /// The answer has come, its body is still on the way.
     pub(super) fn expect_body(&self, now: Timestamp) {
         let waiting = {
@@ -360,7 +371,7 @@ mod tests {
     }
 
     fn boarding(now: u64) -> Boarding {
-        Boarding { key: KEY, seen: 0, now: at(now), lease: LEASE, begun: 0 }
+        Boarding { key: KEY, seen: 0, now: at(now), lease: LEASE, begun: 0, can_rest: false }
     }
 
     fn board(flights: &Arc<Flights>, now: u64) -> Seat {
@@ -447,8 +458,10 @@ mod tests {
     fn a_key_whose_origin_has_failed_rests_for_a_moment() {
         let flights = Arc::<Flights>::default();
         lead(&flights, 0).failed(at(100));
-        assert!(matches!(board(&flights, 2099), Seat::Resting));
-        assert!(matches!(board(&flights, 2100), Seat::Leader(_)));
+        let content = |now| Boarding { can_rest: true, ..boarding(now) };
+        assert!(matches!(flights.board(content(2099), |_| false), Seat::Resting));
+        assert!(matches!(board(&flights, 2099), Seat::Leader(_)), "it cannot do without");
+        assert!(matches!(flights.board(content(2100), |_| false), Seat::Leader(_)));
     }
 
     #[test]
@@ -480,6 +493,16 @@ mod tests {
     }
 
     #[test]
+    fn a_release_is_neither_remembered_nor_a_failure() {
+        let flights = Arc::<Flights>::default();
+        let landing = lead(&flights, 0);
+        let flight = follow(&flights, 0);
+        landing.release(at(1));
+        assert!(matches!(flights.look(&flight, boarding(1), None), Look::Apart));
+        assert!(matches!(board(&flights, 2), Seat::Leader(_)));
+    }
+
+    #[test]
     fn what_is_too_large_to_share_is_found_in_the_tiers() {
         let flights = Arc::<Flights>::default();
         let landing = lead(&flights, 0);
@@ -500,5 +523,15 @@ mod tests {
         assert!(matches!(flights.look(&flight, boarding(1100), None), Look::Apart));
         landing.share(entry(), at(1200));
         assert!(matches!(board(&flights, 1300), Seat::Alone));
+    }
+
+    #[test]
+    fn a_leader_that_vanished_with_a_body_on_the_way_is_replaced() {
+        let flights = Arc::<Flights>::default();
+        let landing = lead(&flights, 0);
+        landing.expect_body(at(100));
+        std::mem::forget(landing);
+        let flight = follow(&flights, 40_000);
+        assert!(matches!(flights.look(&flight, boarding(40_000), None), Look::Overdue(_)));
     }
 }

@@ -4,6 +4,7 @@ use super::flight::{Boarding, Flight, Landing, Look, Seat};
 use super::lookup::{Found, Hit};
 use super::plan::{Plan, Question};
 use super::{Answer, Cache};
+use crate::entry::StoredResponse;
 use crate::policy::Level;
 use crate::runtime::Signal;
 use crate::semantics::freshness::Timestamp;
@@ -41,13 +42,28 @@ struct Patience {
 /// Whether a request may wait for another's answer, and others for its own: what the origin is asked says nothing of who asks, and
 /// the request does not insist on an answer of its own.
 pub(super) fn is_shareable(plan: &Plan, question: &Question, reason: ForwardReason) -> bool {
-    let plain = !plan.head && question.conditions.is_empty() && !question.conditions.has_range();
     !plan.policy.terms.patience.collapse_wait.is_zero()
         && matches!(reason, ForwardReason::UriMiss | ForwardReason::VaryMiss | ForwardReason::Stale)
         && !question.no_store
         && !question.authorization
         && question.directives.is_none()
-        && (question.ask.whole || plain)
+        && wants_all(plan, question)
+}
+
+/// Whether what has come will do for others too: it is whole, and need not be validated first.
+pub(super) fn is_for_others(entry: &StoredResponse, now: Timestamp) -> bool {
+    let reuse = reuse(&entry.head.freshness, None, now);
+    entry.head.part.is_none() && matches!(reuse, Reuse::Fresh | Reuse::StaleWhileRevalidate)
+}
+
+/// Whether a request asks the origin for neither more nor less than a whole answer.
+pub(super) fn wants_all(plan: &Plan, question: &Question) -> bool {
+    question.ask.whole || (!plan.head && question.conditions.is_empty() && !question.conditions.has_range())
+}
+
+/// Whether an answer of this status is a failure of the origin, for which something stale may stand in (RFC 5861 section 4).
+pub(super) const fn is_failure(status: u16) -> bool {
+    matches!(status, 500 | 502 | 503 | 504)
 }
 
 impl Cache {
@@ -71,7 +87,9 @@ impl Cache {
         loop {
             let names = question.names();
             let overtook = |begun| living.voids.overtook(&names, begun);
-            let flight = match living.flights.board(self.boarding(plan, question), overtook) {
+            let mut boarding = self.boarding(plan, question);
+            boarding.can_rest = stored.as_ref().is_some_and(|hit| self.may_stand_in(question, hit, boarding.now));
+            let flight = match living.flights.board(boarding, overtook) {
                 Seat::Alone => return Joined::Alone,
                 Seat::Resting => return self.stand_in(plan, question, stored).unwrap_or(Joined::Alone),
                 Seat::Leader(landing) => return Joined::Leader(landing),
@@ -96,11 +114,14 @@ impl Cache {
                     }
                 }
                 Some(Look::Stored) => {
+                    let wanted = question.slot().name();
                     return match self.lookup(plan, question).await {
                         Found::Fresh(hit) | Found::Refresh(hit) => {
                             let answer = self.share(plan, question, reason, hit);
                             answer.map_or(Joined::Alone, |answer| Joined::Answered(Box::new(answer)))
                         }
+                        // It was another variant.
+                        _ if question.slot().name() != wanted => continue,
                         _ => Joined::Alone,
                     };
                 }
@@ -149,6 +170,7 @@ impl Cache {
             now: self.runtime.now(),
             lease: plan.policy.terms.patience.collapse_wait,
             begun: self.config.0.living.voids.count(),
+            can_rest: false,
         }
     }
 
@@ -169,9 +191,8 @@ impl Cache {
     /// Answers with the entry that another request was fetching, by the rules that hold for what is stored.
     fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, hit: Hit) -> Option<Answer> {
         let entry = &hit.entry;
-        let reuse = reuse(&entry.head.freshness, None, self.runtime.now());
         if !question.selects(plan, &entry.head)
-            || !matches!(reuse, Reuse::Fresh | Reuse::StaleWhileRevalidate)
+            || !is_for_others(entry, self.runtime.now())
             || self.is_void(question, &entry.head)
         {
             return None;

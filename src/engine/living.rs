@@ -3,11 +3,12 @@
 use super::breaker::Breakers;
 use super::flight::Flights;
 use super::leases::Leases;
+use super::retry::Retries;
 use super::trust::Trust;
 use super::voids::Voids;
 use crate::semantics::freshness::Timestamp;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 /// The shortest time between two faults that are logged in words; the counters hold the rest.
@@ -22,7 +23,7 @@ pub(super) struct Living {
     pub(super) leases: Leases,
     pub(super) flights: Arc<Flights>,
     pub(super) breakers: Breakers,
-    pub(super) retries: AtomicU32,
+    pub(super) retries: Retries,
     families: AtomicU64,
 }
 

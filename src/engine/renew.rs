@@ -46,6 +46,9 @@ impl Cache {
             let length = response.body.len();
             response.headers.set("age", &decimal(age.as_secs()));
             self.suit(plan, question, &mut response, length);
+            if let Some(landing) = landing {
+                landing.release(self.runtime.now());
+            }
             let status = status.detail("validator-mismatch");
             return Answer { response, status, event: Event::Validated, now: self.runtime.now() };
         }
@@ -98,10 +101,12 @@ impl Cache {
     ) -> Option<(Store, StoredResponse)> {
         let measure = Measure::of(&response);
         let (storable, slot) = self.admit(plan, question, true, &response, measure, request_time).ok()?;
-        let key = slot.key.clone();
+        let (key, newcomer) = (slot.key.clone(), slot.newcomer);
         let Made { mut entry, body, l2_keeps } = self.entry(plan, storable, slot, renews, &mut response, measure);
         entry.body = body;
-        Some((self.store_in_place(plan, question, &key, &entry, l2_keeps)?, entry))
+        let mut store = self.store_in_place(plan, question, &key, &entry, l2_keeps)?;
+        store.newcomer = newcomer;
+        Some((store, entry))
     }
 }
 

@@ -6,10 +6,10 @@
 use super::store::Store;
 use crate::entry::StoredResponse;
 use crate::policy::Level;
+use crate::semantics::freshness::Timestamp;
 use crate::stats::{Event, Trouble};
 use crate::tier::Tier;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// The pauses before each trial, in milliseconds; up to half as much again is added at random. All of them fit what a Worker's
@@ -20,7 +20,29 @@ const PAUSES: [u64; 3] = [1100, 3000, 7000];
 const WORTH: Duration = Duration::from_secs(30);
 
 /// How many writes of one isolate may wait to be tried again.
-const MOST: u32 = 16;
+const MOST: usize = 16;
+
+/// After what time one that waits is taken for gone: on Workers a request may vanish without a word.
+const GONE: Duration = Duration::from_secs(120);
+
+/// When the writes that wait to be tried again began to.
+#[derive(Default)]
+pub(super) struct Retries(Mutex<Vec<Timestamp>>);
+
+impl Retries {
+    fn begin(&self, now: Timestamp) -> Option<Waiting<'_>> {
+        let mut waiting = self.waiting();
+        waiting.retain(|since| now.since(*since) < GONE);
+        (waiting.len() < MOST).then(|| {
+            waiting.push(now);
+            Waiting { all: self, since: now }
+        })
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Timestamp>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Where the entry is taken from once more.
 pub(super) enum Source {
@@ -44,18 +66,17 @@ pub(super) fn is_worth_another_try(tier: &Arc<dyn Tier>, trouble: Trouble) -> bo
 }
 
 /// One of the writes that wait.
-struct Waiting<'a>(&'a AtomicU32);
-
-impl<'a> Waiting<'a> {
-    fn begin(count: &'a AtomicU32) -> Option<Self> {
-        let next = |n: u32| (n < MOST).then_some(n + 1);
-        count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).ok().map(|_| Self(count))
-    }
+struct Waiting<'a> {
+    all: &'a Retries,
+    since: Timestamp,
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        let mut waiting = self.all.waiting();
+        if let Some(place) = waiting.iter().position(|since| *since == self.since) {
+            waiting.swap_remove(place);
+        }
     }
 }
 
@@ -68,7 +89,7 @@ impl Store {
 
     async fn retry(&self, tier: &Arc<dyn Tier>, source: Source) {
         let runtime = &self.cache.runtime;
-        let Some(_waiting) = Waiting::begin(&self.cache.config.0.living.retries) else { return };
+        let Some(_waiting) = self.cache.config.0.living.retries.begin(runtime.now()) else { return };
         for pause in PAUSES {
             // Half of the pause, in parts of 2^16.
             let more = (pause * u64::from(runtime.random() >> 16)) >> 17;
@@ -97,5 +118,24 @@ impl Store {
                 _ => return,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_wait_and_those_that_vanish_are_forgotten() {
+        let retries = Retries::default();
+        let at = |secs: u64| Timestamp::from_secs(1000 + secs);
+        let waiting: Vec<_> = (0..20).filter_map(|_| retries.begin(at(0))).collect();
+        assert_eq!(waiting.len(), MOST);
+        drop(waiting);
+        let vanished: Vec<_> = (0..20).filter_map(|_| retries.begin(at(1))).collect();
+        assert_eq!(vanished.len(), MOST, "those before have ended");
+        vanished.into_iter().for_each(std::mem::forget);
+        assert!(retries.begin(at(120)).is_none());
+        assert!(retries.begin(at(121)).is_some());
     }
 }

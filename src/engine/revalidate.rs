@@ -6,6 +6,7 @@
 //! within it, a few milliseconds, may both go on, unless one sees that the other has written over its marker. A marker is about the very entry that was
 //! found, so that it is void once that one is renewed; else it lapses with the lease.
 
+use super::join::is_failure;
 use super::leases::{Ended, LEASE};
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
@@ -81,7 +82,8 @@ impl Cache {
                 Ended::Yielded => Event::RevalidationYielded,
             };
             cache.config.record(plan.route, event);
-            if let (Ended::Badly, Some(number)) = (ended, number) {
+            // One whose lease has gone to somebody else meanwhile leaves his marker alone.
+            if let (Ended::Badly, Some(number), false) = (ended, number, pause.is_zero()) {
                 cache.warn(&plan, &question, &found, number, pause).await;
             }
         }));
@@ -106,7 +108,7 @@ impl Cache {
             }
         }
         let stored = match work {
-            Some((store, entry)) => store.run(entry).await,
+            Some((store, entry)) => self.run_store(plan, question, store, entry).await,
             None => false,
         };
         (if stored { Ended::Well } else { Ended::Badly }, number)
@@ -126,7 +128,7 @@ impl Cache {
                 self.renew_from_tier(plan, question, found, said, request_time).await
             }
             // RFC 5861: what answers while the origin fails is not given up for its failure.
-            500 | 502 | 503 | 504 => None,
+            status if is_failure(status) => None,
             _ => self.stored_from(plan, question, said, None, request_time),
         }
     }

@@ -1,6 +1,7 @@
 //! One entry on its way into the tiers, behind the response.
 
 use super::Cache;
+use super::breaker::Way;
 use super::flight::Landing;
 use super::lookup::SMALL_BODY;
 use super::parts::joined;
@@ -39,7 +40,6 @@ impl Cache {
         question: &Arc<Question>,
         store: Store,
         entry: StoredResponse,
-        newcomer: Option<u32>,
         old: Option<StoredResponse>,
     ) {
         let (cache, plan, question) = (self.clone(), plan.clone(), Arc::clone(question));
@@ -51,15 +51,29 @@ impl Cache {
                     // What has become whole is for all tiers.
                     let all = cache.store(&plan, &question, &store.key, &entry, 0..cache.tiers.len());
                     match all {
-                        Some(all) => (Store { landing: store.landing, ..all }, entry),
+                        Some(all) => (Store { landing: store.landing, newcomer: store.newcomer, ..all }, entry),
                         None => (store, entry),
                     }
                 }
             };
-            if let (true, Some(mark)) = (store.run(entry).await, newcomer) {
-                cache.introduce(&plan, &question, mark).await;
-            }
+            cache.run_store(&plan, &question, store, entry).await;
         }));
+    }
+
+    /// Runs `store`; whether any tier has the entry.
+    pub(super) async fn run_store(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        store: Store,
+        entry: StoredResponse,
+    ) -> bool {
+        let newcomer = store.newcomer;
+        let stored = store.run(entry).await;
+        if let (true, Some(mark)) = (stored, newcomer) {
+            self.introduce(plan, question, mark).await;
+        }
+        stored
     }
 
     /// The work of storing `entry` under `key`, when any tier of `places` takes it.
@@ -89,6 +103,7 @@ impl Cache {
             takers,
             leavers,
             landing: None,
+            newcomer: None,
         })
     }
 
@@ -150,6 +165,8 @@ pub(super) struct Store {
     leavers: Vec<Arc<dyn Tier>>,
     /// Others wait for it.
     pub(super) landing: Option<Landing>,
+    /// The mark of a variant that its family does not know yet.
+    pub(super) newcomer: Option<u32>,
 }
 
 /// How long a tier may take over an entry whose body streams, from the first byte to the last.
@@ -212,15 +229,17 @@ impl Store {
         }
     }
 
-    /// The place of the tier that a stream goes into. An L1 seen to be without effect is passed over when another
-    /// can take the stream.
+    /// The place of the tier that a stream goes into. An L1 seen to be without effect, or known to fail, is passed over when
+    /// another can take the stream.
     fn source(&self) -> Option<usize> {
+        let living = &self.cache.config.0.living;
+        let fails = |way| living.breakers.is_open(Level::L1, way);
         let streams = |skip_l1: bool| {
             self.takers
                 .iter()
                 .position(|(takes, tier)| *takes == Takes::Stream && !(skip_l1 && tier.level() == Level::L1))
         };
-        streams(self.cache.config.0.living.l1_is_inert()).or_else(|| streams(false))
+        streams(living.l1_is_inert() || fails(Way::Read) || fails(Way::Write)).or_else(|| streams(false))
     }
 
     async fn share(mut self, entry: StoredResponse) -> bool {
@@ -231,23 +250,33 @@ impl Store {
             Err(error) => return self.broken(&error),
         };
         let entry = StoredResponse { head: with_length(head, body.len()), headers, body };
-        if let (Some(landing), false) = (self.landing.take(), self.is_overtaken())
-            && let Some(copy) = entry.try_clone()
-        {
-            landing.share(copy, self.cache.runtime.now());
+        if let Some(landing) = self.landing.take() {
+            let now = self.cache.runtime.now();
+            match entry.try_clone().filter(|_| !self.is_overtaken()) {
+                Some(copy) => landing.share(copy, now),
+                None => landing.release(now),
+            }
         }
-        let mut stored = false;
+        let (mut stored, mut streams) = (false, None);
         let mut again = None;
-        for (_, tier) in &self.takers {
+        for (takes, tier) in &self.takers {
             let Some(copy) = entry.try_clone() else { continue };
             match self.put(tier, copy, tier.write_timeout()).await {
-                Ok(()) => stored = true,
+                Ok(()) => {
+                    stored = true;
+                    streams = streams.or_else(|| (*takes == Takes::Stream).then(|| Arc::clone(tier)));
+                }
                 Err(trouble) if is_worth_another_try(tier, trouble) => again = Some(Arc::clone(tier)),
                 Err(_) => {}
             }
         }
         if let Some(tier) = again {
-            self.retry_behind(tier, Source::Entry(entry));
+            // No large body waits in memory.
+            if entry.body.len().is_some_and(|length| length <= SMALL_BODY) {
+                self.retry_behind(tier, Source::Entry(entry));
+            } else if let Some(first) = streams {
+                self.retry_behind(tier, Source::Tier(first, entry.with_body(Body::empty())));
+            }
         }
         stored
     }
@@ -256,15 +285,23 @@ impl Store {
         let Some((_, first)) = self.takers.get(source) else { return false };
         let first = Arc::clone(first);
         let fields = entry.with_body(Body::empty());
-        if self.put(&first, entry, Some(STREAM_LIMIT)).await.is_err() {
-            return false;
-        }
+        let taken = self.put(&first, entry, Some(STREAM_LIMIT)).await.is_ok();
         if let Some(landing) = self.landing.take() {
-            landing.stored(self.cache.runtime.now());
+            let now = self.cache.runtime.now();
+            match taken {
+                true => landing.stored(now),
+                // The origin has not failed. What the tier does not take now it hardly takes soon.
+                false if !self.is_overtaken() => landing.apart(now),
+                false => landing.release(now),
+            }
+        }
+        if !taken {
+            return false;
         }
         let mut again = None;
         for (place, (_, tier)) in self.takers.iter().enumerate() {
-            if place == source {
+            // What is passed over gets it with a hit.
+            if place == source || (place < source && tier.level() == Level::L1) {
                 continue;
             }
             match self.copy(&first, tier, fields.with_body(Body::empty())).await {

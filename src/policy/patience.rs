@@ -57,7 +57,7 @@ impl Policy {
     }
 
     /// Refreshes answers that are asked for often before they expire: in this last part of its lifetime each use refreshes an
-    /// entry behind the response with a probability that doubles every eighth of the part, from 1 in 256 up to certainty. So the busier the key
+    /// entry behind the response with a probability that doubles every eighth of the part, from 1 in 128 up to certainty. So the busier the key
     /// the earlier, and nobody needs to agree on who. Zero is an error when the table is built. Default: off.
     pub fn refresh_early(mut self, window: Duration) -> Self {
         self.terms.patience.refresh_early = Some(window);

@@ -4,13 +4,18 @@
 mod bodies;
 mod client;
 mod deletes;
+mod host;
+mod moody;
 mod origin;
 
 pub use bodies::{Gate, Opaque, scripted};
 pub use client::{Got, Request, get, head};
 pub use deletes::{DeleteFault, Deletes};
+pub use host::{HOSTS, Kind, on_each};
+pub use moody::Mood;
 pub use origin::{Failure, Reply, Seen, Site};
 
+use futures::future::{BoxFuture, Either, join_all, select};
 use layercake::message::Response;
 use layercake::policy::Level;
 use layercake::runtime::Runtime;
@@ -21,6 +26,7 @@ use layercake::tier::{MemoryTier, Tier};
 use layercake::{Body, Cache, CacheConfig, Policy, SchemaVersion};
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
@@ -44,6 +50,9 @@ pub fn table(policy: Policy) -> CacheConfig {
         .expect("the table is right")
 }
 
+/// A request under way.
+pub type Visit = BoxFuture<'static, Result<Got, Failure>>;
+
 /// One data centre: three tiers, a host, an origin.
 pub struct World {
     pub runtime: SimRuntime,
@@ -53,7 +62,7 @@ pub struct World {
     pub l1: Arc<FaultyTier>,
     pub l2: Arc<FaultyTier>,
     pub cache: Cache,
-    sent: Cell<u64>,
+    sent: Arc<AtomicU64>,
     neglected: Cell<usize>,
 }
 
@@ -109,6 +118,21 @@ impl World {
         Self::assemble(self.runtime.clone(), config, hot, l1, Arc::clone(&self.l2))
     }
 
+    /// Another isolate of the same data centre: what it knows and its hot tier are its own.
+    pub fn isolate(&self, config: CacheConfig) -> Self {
+        let hot = MemoryTier::new(Level::Hot, 1 << 20).max_stay(secs(5));
+        let hot = Arc::new(FaultyTier::new(hot, self.runtime.clone()));
+        Self::assemble(self.runtime.clone(), config, hot, Arc::clone(&self.l1), Arc::clone(&self.l2))
+    }
+
+    /// The same on a host of another kind.
+    pub fn on(mut self, kind: Kind) -> Self {
+        let [hot, l1, l2] = self.tiers().map(Arc::clone);
+        let tiers: [Arc<dyn Tier>; 3] = [hot, l1, l2];
+        self.cache = Cache::new(self.config.clone(), tiers, kind.host(&self.runtime));
+        self
+    }
+
     fn assemble(
         runtime: SimRuntime,
         config: CacheConfig,
@@ -119,7 +143,7 @@ impl World {
         let tiers: [Arc<dyn Tier>; 3] = [hot.clone(), l1.clone(), l2.clone()];
         let cache = Cache::new(config.clone(), tiers, Arc::new(runtime.clone()));
         let site = Site::new(runtime.clone());
-        let (sent, neglected) = (Cell::new(0), Cell::new(0));
+        let (sent, neglected) = (Arc::default(), Cell::new(0));
         Self { runtime, config, site, hot, l1, l2, cache, sent, neglected }
     }
 
@@ -129,9 +153,50 @@ impl World {
 
     /// Sends a request and hands out the answer with its body unread and the work behind it undone.
     pub fn open(&self, request: &Request) -> Result<Response, Failure> {
-        self.sent.set(self.sent.get() + 1);
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let origin = self.site.origin(request);
         self.runtime.run(self.cache.handle(request, origin))
+    }
+
+    /// A request and the reading of its answer, to be run beside others. One that is dropped half done counts as not sent.
+    pub fn visit(&self, request: &Request) -> Visit {
+        self.later(Duration::ZERO, request)
+    }
+
+    /// The same, sent after a while.
+    pub fn later(&self, wait: Duration, request: &Request) -> Visit {
+        let (cache, site, request, sent) = (self.cache.clone(), self.site.clone(), request.clone(), self.sent.clone());
+        let runtime = self.runtime.clone();
+        Box::pin(async move {
+            if !wait.is_zero() {
+                runtime.sleep(wait).await;
+            }
+            let answer = cache.handle(&request, site.origin(&request)).await;
+            sent.fetch_add(1, Ordering::Relaxed);
+            let Response { status, headers, body, .. } = answer?;
+            let body = body.into_bytes(u64::MAX).await;
+            Ok(Got::new(status, headers.as_ref(), body))
+        })
+    }
+
+    /// Runs them side by side.
+    pub fn run_all(&self, visits: impl IntoIterator<Item = Visit>) -> Vec<Result<Got, Failure>> {
+        self.runtime.run(join_all(visits))
+    }
+
+    /// Sends them all at once, reads the answers, and lets all work behind them end.
+    pub fn send_all(&self, requests: &[Request]) -> Vec<Got> {
+        let got = self.run_all(requests.iter().map(|request| self.visit(request)));
+        self.runtime.run_background();
+        got.into_iter().map(|got| got.expect("an answer")).collect()
+    }
+
+    /// Goes on with a visit for so long; it comes back when it has not ended by then.
+    pub fn wait(&self, visit: Visit, time: Duration) -> Result<Result<Got, Failure>, Visit> {
+        match self.runtime.run(select(visit, self.runtime.sleep(time))) {
+            Either::Left((got, _)) => Ok(got),
+            Either::Right(((), visit)) => Err(visit),
+        }
     }
 
     /// Sends a request and, `wait` later, another, before which the site is told something else.
@@ -142,7 +207,7 @@ impl World {
         meanwhile: impl FnOnce(),
         second: &Request,
     ) -> (Response, Response) {
-        self.sent.set(self.sent.get() + 2);
+        self.sent.fetch_add(2, Ordering::Relaxed);
         let answer = |request: &Request| self.cache.handle(request, self.site.origin(request));
         let (first, second, pause) = (answer(first), answer(second), self.runtime.sleep(wait));
         let later = async {
@@ -215,7 +280,7 @@ impl World {
         let outcomes =
             Event::ALL.iter().filter(|event| event.is_outcome()).map(|event| stats.count(*event)).sum::<u64>();
         assert_eq!(stats.requests(), outcomes, "outcomes do not add up: {stats:?}");
-        assert_eq!(stats.requests(), self.sent.get(), "requests were miscounted: {stats:?}");
+        assert_eq!(stats.requests(), self.sent.load(Ordering::Relaxed), "requests were miscounted: {stats:?}");
         for tier in self.tiers() {
             for key in tier.keys() {
                 let get = |at| self.runtime.run(tier.inner().get(&key, at)).expect("memory answers");

@@ -19,6 +19,8 @@ pub type Reply = Result<Response, Failure>;
 /// What the handler got to see of one request.
 #[derive(Clone, Debug)]
 pub struct Seen {
+    /// Its place in the order of all calls, from 1.
+    pub number: usize,
     pub ask: Ask,
     /// The request as a door would hand it over for `ask`.
     pub request: Request,
@@ -47,7 +49,7 @@ pub struct Site {
 
 struct Script {
     handler: Handler,
-    delay: Duration,
+    delay: Box<dyn FnMut(&Seen) -> Duration + Send>,
     seen: Vec<Seen>,
 }
 
@@ -59,7 +61,7 @@ impl Site {
             calls += 1;
             Ok(response(200, &[], format!("call {calls}").into_bytes()))
         });
-        let script = Script { handler, delay: Duration::ZERO, seen: Vec::new() };
+        let script = Script { handler, delay: Box::new(|_| Duration::ZERO), seen: Vec::new() };
         Arc::new(Self { runtime, again: AtomicBool::new(false), script: Mutex::new(script) })
     }
 
@@ -75,7 +77,17 @@ impl Site {
 
     /// Takes this long to answer from now on.
     pub fn delay(&self, delay: Duration) {
-        self.script().delay = delay;
+        self.delay_each(move |_| delay);
+    }
+
+    /// Takes as long as `delay` says for each call from now on.
+    pub fn delay_each(&self, delay: impl FnMut(&Seen) -> Duration + Send + 'static) {
+        self.script().delay = Box::new(delay);
+    }
+
+    /// Answers `call 1`, `call 2` by the order in which the calls began, from now on.
+    pub fn numbered(&self, fields: &'static [(&'static str, &'static str)]) {
+        self.answer(move |seen| Ok(response(200, fields, format!("call {}", seen.number).into_bytes())));
     }
 
     /// May be asked more than once for one request from now on.
@@ -126,9 +138,13 @@ impl Origin for Way {
     fn fetch(self, ask: Ask) -> impl Future<Output = Reply> + Send {
         let Self { site, request } = self;
         async move {
-            let seen = Seen { request: masked(request, &ask), ask };
-            site.script().seen.push(seen.clone());
-            let delay = site.script().delay;
+            let (seen, delay) = {
+                let mut script = site.script();
+                let seen = Seen { number: script.seen.len() + 1, request: masked(request, &ask), ask };
+                script.seen.push(seen.clone());
+                let delay = (script.delay)(&seen);
+                (seen, delay)
+            };
             if !delay.is_zero() {
                 site.runtime.sleep(delay).await;
             }
