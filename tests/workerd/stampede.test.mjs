@@ -143,11 +143,13 @@ describe("what is not shared, and what is not waited for", () => {
 
   test("a large body of known length is not waited for", async () => {
     const path = `/large?size=2000000&piece=100000&pause=150&${FRESH}`;
+    const started = Date.now();
     const leader = worker.open(`/fetch${path}`);
     await leader.head;
     const followers = Array.from({ length: 10 }, () => worker.open(`/fetch${path}`));
     for (const follower of followers) assert.equal((await follower.head).status, 200);
     assert.ok(leader.size < 2_000_000, "the leader's body is still on the way");
+    assert.ok(Date.now() - started < 4_000, "before the leader's lease is over");
     for (const visitor of [leader, ...followers]) {
       assert.equal(await visitor.whole, true);
       assert.equal(visitor.size, 2_000_000);
@@ -157,11 +159,13 @@ describe("what is not shared, and what is not waited for", () => {
 
   test("... a slow one of unknown length for a second", async () => {
     const path = "/law/minute/slow?size=500000&kind=stream&pace=500";
+    const started = Date.now();
     const leader = worker.open(path);
     await eventually(() => worker.runs(path));
     const followers = Array.from({ length: 10 }, () => worker.open(path));
     for (const follower of followers) assert.equal((await follower.head).status, 200);
     assert.ok(leader.size < 500_000, "the leader's body is still on the way");
+    assert.ok(Date.now() - started < 4_000, "before the leader's lease is over");
     for (const visitor of [leader, ...followers]) visitor.leave();
   });
 
