@@ -1,6 +1,6 @@
 // Many visitors who want the same at once: one call of the origin, and everybody gets what he asked for. On workerd itself.
 import assert from "node:assert/strict";
-import { after, before, describe, test } from "node:test";
+import { after, before, beforeEach, describe, test } from "node:test";
 import { assertHit, assertSameBytes, pattern } from "./harness.mjs";
 import { assertWhole, eventually, letters, RawFixture, tally } from "./raw.mjs";
 
@@ -109,6 +109,7 @@ describe("what is not shared, and what is not waited for", () => {
   let worker;
   before(async () => (worker = await RawFixture.start()));
   after(() => worker.stop());
+  beforeEach(() => worker.reset());
 
   // Answers that are for nobody else.
   for (const said of ["Cache-Control:no-store", "Cache-Control:private", "Set-Cookie:id%3D1"]) {
@@ -142,11 +143,13 @@ describe("what is not shared, and what is not waited for", () => {
 
   test("a large body of known length is not waited for", async () => {
     const path = `/large?size=2000000&piece=100000&pause=150&${FRESH}`;
+    const started = Date.now();
     const leader = worker.open(`/fetch${path}`);
     await leader.head;
     const followers = Array.from({ length: 10 }, () => worker.open(`/fetch${path}`));
     for (const follower of followers) assert.equal((await follower.head).status, 200);
     assert.ok(leader.size < 2_000_000, "the leader's body is still on the way");
+    assert.ok(Date.now() - started < 4_000, "before the leader's lease is over");
     for (const visitor of [leader, ...followers]) {
       assert.equal(await visitor.whole, true);
       assert.equal(visitor.size, 2_000_000);
@@ -156,11 +159,13 @@ describe("what is not shared, and what is not waited for", () => {
 
   test("... a slow one of unknown length for a second", async () => {
     const path = "/law/minute/slow?size=500000&kind=stream&pace=500";
+    const started = Date.now();
     const leader = worker.open(path);
     await eventually(() => worker.runs(path));
     const followers = Array.from({ length: 10 }, () => worker.open(path));
     for (const follower of followers) assert.equal((await follower.head).status, 200);
     assert.ok(leader.size < 500_000, "the leader's body is still on the way");
+    assert.ok(Date.now() - started < 4_000, "before the leader's lease is over");
     for (const visitor of [leader, ...followers]) visitor.leave();
   });
 

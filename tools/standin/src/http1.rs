@@ -138,7 +138,7 @@ pub struct Reply {
     pub cut: Option<usize>,
     /// Wait that long between the head and the body.
     pub body_delay: Duration,
-    pub pace: Option<Pace>,
+    pub pace: Option<Box<Pace>>,
 }
 
 impl Reply {

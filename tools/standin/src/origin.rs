@@ -91,7 +91,7 @@ pub async fn handle(state: Rc<State>, request: Request) -> Outcome {
         reply.framing = Framing::Chunked;
     }
     if pace.piece > 0 {
-        reply.pace = Some(pace);
+        reply.pace = Some(Box::new(pace));
     }
     if let Some(etag) = etag {
         if request.header("if-none-match").is_some_and(|asked| asked == etag.as_bytes()) {
