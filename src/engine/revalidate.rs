@@ -1,10 +1,10 @@
 //! The refresh behind a stale answer, or behind one that soon will be.
 //!
 //! One refresh per key goes on in an isolate ([`Leases`](super::leases::Leases)), and about one in a data centre: who refreshes puts a
-//! marker into L1 first, with a number drawn at random, and reads it back. Others that find it leave the refresh to him. The Cache
-//! API has no compare-and-swap, so the marker is exact only up to the time between one isolate's look and its reading back: those that look
-//! within it, a few milliseconds, may both go on, unless one sees that the other has written over its marker. A marker is about the very entry that was
-//! found, so that it is void once that one is renewed; else it lapses with the lease.
+//! marker into L1 first, with a number drawn at random, and reads it back 30 ms later. Others that find it leave the refresh to him. The
+//! Cache API has no compare-and-swap: of isolates that look at the same moment the one goes on whose marker was written last,
+//! and two go on only if a marker takes longer than that to be there. A marker is about the very entry that was found, so that it is
+//! void once that one is renewed; else it lapses with the lease.
 
 use super::join::is_failure;
 use super::leases::{Ended, LEASE};
@@ -39,6 +39,9 @@ impl Stale {
         Self { place: hit.place, head: Arc::clone(&hit.entry.head), validators: hit.entry.validators() }
     }
 }
+
+/// How long a marker is given to be written over before it is read back.
+const SETTLING: Duration = Duration::from_millis(30);
 
 /// Who refreshes for the data centre.
 enum Lead {
@@ -145,6 +148,8 @@ impl Cache {
             return Lead::Anothers;
         }
         let Some(number) = self.claim(plan, question, found, LEASE).await else { return Lead::Ours(None) };
+        // Whoever looked before it was up has put up his own by then: the last one goes on.
+        self.runtime.sleep(SETTLING).await;
         match self.notice(plan, question, found).await {
             Some(other) if other != number => Lead::Anothers,
             _ => Lead::Ours(Some(number)),

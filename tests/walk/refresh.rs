@@ -53,9 +53,11 @@ fn a_refresh_that_was_cut_off_does_not_free_the_next_ones_lease() {
         world.try_send(&get("/a")).unwrap();
         go_on(&world, secs(31));
         world.try_send(&get("/a")).unwrap();
+        go_on(&world, secs(1));
         assert_eq!(world.site.calls(), 3, "{kind:?}");
-        go_on(&world, secs(12));
+        go_on(&world, secs(11));
         world.try_send(&get("/a")).unwrap();
+        go_on(&world, secs(1));
         assert_eq!(world.site.calls(), 3, "{kind:?}: the first gave away what was not its own");
     }
 }
@@ -69,8 +71,9 @@ fn nor_its_marker() {
         one.try_send(&get("/a")).unwrap();
         go_on(&one, secs(31));
         one.try_send(&get("/a")).unwrap();
+        go_on(&one, secs(1));
         assert_eq!(one.site.calls(), 3, "{kind:?}");
-        go_on(&one, secs(12));
+        go_on(&one, secs(11));
         other.try_send(&get("/a")).unwrap();
         go_on(&one, secs(1));
         assert_eq!(other.site.calls(), 0, "{kind:?}: another one is at it");

@@ -60,6 +60,8 @@ test("stale if error: the old answer while the application fails", async () => {
   const never = await worker.ask("/flaky/never-seen");
   assert.equal(never.status, 503);
   await worker.get("/__admin/fail/off");
+  // What has just failed rests for 2 s.
+  await sleep(2_100);
   assert.notEqual((await worker.ask("/flaky/a")).text, "1");
 });
 
