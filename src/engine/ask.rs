@@ -109,18 +109,24 @@ impl Cache {
             return Some(self.answer(&plan, &question, reason, &visitor, reply, landing));
         }
         // What was found is on its way to the visitor, or nothing was: the answer is for the tiers alone, and those who wait.
+        let failed = reply.said.as_ref().map_or(true, |said| is_failure(said.status));
         let whole = reply.whole || wants_all(&plan, &question);
-        if let (Ok(said), true, false) = (reply.said, whole, question.no_store) {
-            let plan = Plan { head: false, ..plan };
-            let found = found.unwrap_or_default();
-            let failed = is_failure(said.status);
-            let work = self.taken_in(&plan, &question, &found, said, reply.request_time).await;
-            if let Some((mut store, entry)) = work {
+        let work = match reply.said {
+            Ok(said) if whole && !question.no_store => {
+                let plan = Plan { head: false, ..plan.clone() };
+                let found = found.unwrap_or_default();
+                self.taken_in(&plan, &question, &found, said, reply.request_time).await
+            }
+            _ => None,
+        };
+        match (work, landing) {
+            (Some((mut store, entry)), landing) => {
                 store.landing = landing;
                 self.run_store(&plan, &question, store, entry).await;
-            } else if let Some(landing) = landing.filter(|_| !failed) {
-                landing.release(self.runtime.now());
             }
+            (None, Some(landing)) if failed => landing.failed(self.runtime.now()),
+            (None, Some(landing)) => landing.release(self.runtime.now()),
+            (None, None) => {}
         }
         None
     }
@@ -230,7 +236,10 @@ impl Cache {
                 self.config.record(plan.route, Event::TimedOut);
             }
             match stand_in {
-                Some(hit) => return Ok(self.serve_stale(plan, question, hit, Event::StaleIfError)),
+                Some(hit) => {
+                    self.config.0.living.flights.rest(question.slot().name(), now);
+                    return Ok(self.serve_stale(plan, question, hit, Event::StaleIfError));
+                }
                 None if last => return Ok(self.too_late(plan, reason)),
                 None => {}
             }

@@ -18,7 +18,7 @@ use std::time::Duration;
 /// How long keys are remembered whose answers are not for sharing: requests for them are not held up for one another.
 const APART: Duration = Duration::from_secs(30);
 
-/// How long a key whose origin has just failed is left alone by those who can do without.
+/// How long a key whose origin has just failed, or was too slow, is left alone by those who can do without.
 const RESTS: Duration = Duration::from_secs(2);
 
 /// How many keys are remembered so before those whose time is over are swept out, or all.
@@ -112,7 +112,7 @@ pub(super) enum Seat {
     Leader(Landing),
     /// It waits.
     Follower(Arc<Flight>),
-    /// It does without, for the origin has just failed.
+    /// It does without, for the origin has just failed or was too slow.
     Resting,
 }
 
@@ -197,6 +197,11 @@ impl Flights {
         let flight = Arc::new(Flight(Mutex::new(state)));
         air.flights.insert(key, Arc::clone(&flight));
         Seat::Leader(Landing::of(self, flight, key, 0))
+    }
+
+    /// Leaves a key alone whose origin is too slow.
+    pub(super) fn rest(&self, key: KeyName, now: Timestamp) {
+        remember(&mut self.air().resting, key, now, RESTS);
     }
 
     /// What there is for one who waits; when there is nothing yet, `wake` is called once there is, or once the time to look again has

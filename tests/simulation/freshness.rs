@@ -75,7 +75,9 @@ fn is_failing(history: &History, n: usize, exchange: &Exchange, answer: &Answer)
         let until = if breaks_off(call) { BODY } else { RESTS };
         let waited_for = call.at <= answer.at && call.ended().is_none_or(|ended| ended + until >= exchange.at);
         let ended = call.ended().is_some_and(|ended| ended <= answer.at);
-        let late = rule(&exchange.request.path).soft_timeout.is_some_and(|limit| answer.at >= exchange.at + limit);
+        let late = rule(&exchange.request.path)
+            .soft_timeout
+            .is_some_and(|limit| answer.at >= exchange.at.min(call.at) + limit);
         concerned && waited_for && if ended { call.failed() || breaks_off(call) } else { late }
     })
 }

@@ -120,6 +120,22 @@ fn the_shorter_of_both_limits_counts() {
 }
 
 #[test]
+fn what_is_too_slow_rests_while_something_stale_may_stand_in() {
+    on_each(&on_error().soft_timeout(secs(2)), |world, kind| {
+        slow(world);
+        world.site.delay(secs(1000));
+        let calls = world.site.calls();
+        let took = |world: &World| ask(world, &get("/a")).0;
+        assert_eq!(took(world), secs(2), "{kind:?}");
+        assert_eq!(took(world), Duration::ZERO, "{kind:?}: it rests");
+        assert_eq!(world.site.calls() - calls, 1, "{kind:?}");
+        world.pass(secs(2));
+        assert_eq!(took(world), secs(2), "{kind:?}: it is waited for again");
+        world.runtime.run_background();
+    });
+}
+
+#[test]
 fn a_504_to_head_has_no_body() {
     on_each(&minute().hard_timeout(secs(2)), |world, kind| {
         world.site.delay(secs(10));
@@ -154,6 +170,8 @@ fn what_comes_late_is_dealt_with_like_what_comes_in_time() {
             assert_eq!(world.site.last().field("if-none-match"), "\"v1\"");
             world.site.delay(Duration::ZERO);
             world.site.always(503, &[], "down");
+            // What failed late rests like what failed in time.
+            world.pass(secs(2));
             let before = world.site.calls();
             world.send(&get("/a")).reads(text);
             assert_eq!((world.site.calls() - before) as u64, calls, "{kind:?}, case {n}");
