@@ -37,7 +37,7 @@ use std::time::Duration;
 /// };
 /// let history = run(1);
 /// assert!(history.hit_permille() > Some(400));
-/// assert_eq!(history.exchanges.len() as u64, history.isolates.iter().map(|isolate| isolate.stats.requests()).sum());
+/// assert_eq!(history.exchanges.len() as u64, history.isolates.iter().map(|isolate| isolate.stats.requests()).sum::<u64>());
 /// assert_eq!(history, run(1));
 /// assert_ne!(history, run(2));
 /// ```
