@@ -234,14 +234,16 @@ describe("seen by the stores", () => {
   })) {
     test(`${name}: the POST is answered in time, and KV has forgotten`, async () => {
       const path = `/law/minute/${encodeURIComponent(name)}`;
-      const keys = async () => (await worker.dump("kv")).map(({ key }) => key);
+      // In a table of its own: writes that failed in other tests are tried again meanwhile.
+      const table = "other-app";
+      const keys = async () => (await worker.dump("kv")).map(({ key }) => key).filter((key) => key.includes("lc1:other"));
       const others = await keys();
-      const before = Number(version(await worker.ask(path)).slice(1));
+      const before = Number(version(await worker.ask(path, { table })).slice(1));
       const [stored] = (await keys()).filter((key) => !others.includes(key));
       assert.ok(stored);
       await worker.fault("cache", faults);
       const started = Date.now();
-      const answer = await worker.get(path, { method: "POST" });
+      const answer = await worker.get(path, { table, method: "POST" });
       assert.ok(Date.now() - started < PATIENCE, `${Date.now() - started} ms`);
       assert.equal(version(answer), `v${before + 1}`);
       assert.ok(!(await keys()).includes(stored));
