@@ -138,6 +138,7 @@ for (const [name, [script, n]] of Object.entries(bodies)) {
       assert.equal(await worker.runs(path), 1 + i);
     }
     // Each refresh puts up a marker, and the renewed entry.
+    await worker.settled(undefined, 500);
     const { cache, kv } = await worker.counters();
     assert.deepEqual([cache.stored, kv.put ?? 0], [6, 0]);
     // From KV the same, and L1 has it again.
