@@ -189,7 +189,7 @@ impl Cache {
     fn shorten(&self, plan: &Plan, freshness: &mut Freshness) {
         let percent = u64::from(plan.policy.terms.patience.jitter);
         if percent > 0 {
-            // Of 2^32 parts; ten years in milliseconds times 50 times 2^8 are far below 2^64.
+            // In parts of 2^8; ten years in milliseconds times 50 times 2^8 are far below 2^64.
             let part = percent * u64::from(self.runtime.random() >> 24);
             freshness.lifetime -= Duration::from_millis(millis(freshness.lifetime) * part / (100 << 8));
         }

@@ -43,7 +43,7 @@ pub(super) enum Outcome {
     Apart,
     /// The same, this time.
     Released,
-    /// The origin failed, or its answer broke off.
+    /// The origin failed.
     Failed,
 }
 

@@ -22,36 +22,38 @@ impl Landing {
     }
 
     /// Shares `entry`, whose body is a buffer.
-    pub(super) fn share(mut self, entry: StoredResponse, now: Timestamp) {
-        self.landed = true;
-        self.flights.land(&self.flight, self.key, Outcome::Entry(entry), now);
+    pub(super) fn share(self, entry: StoredResponse, now: Timestamp) {
+        self.land(Outcome::Entry(entry), now);
     }
 
     /// The answer, too large for a buffer, has come into the tiers.
-    pub(super) fn stored(mut self, now: Timestamp) {
-        self.landed = true;
-        self.flights.land(&self.flight, self.key, Outcome::Stored, now);
+    pub(super) fn stored(self, now: Timestamp) {
+        self.land(Outcome::Stored, now);
     }
 
     /// The answer is not for sharing, and the next one hardly will be.
-    pub(super) fn apart(mut self, now: Timestamp) {
-        self.landed = true;
-        self.flights.land(&self.flight, self.key, Outcome::Apart, now);
+    pub(super) fn apart(self, now: Timestamp) {
+        self.land(Outcome::Apart, now);
     }
 
     /// The origin has failed.
     pub(super) fn failed(mut self, now: Timestamp) {
-        self.landed = true;
         // Where another has taken over, his answer may still come.
         if self.flight.term() == self.term {
-            self.flights.land(&self.flight, self.key, Outcome::Failed, now);
+            self.land(Outcome::Failed, now);
+        } else {
+            self.landed = true;
         }
     }
 
     /// The answer is not for sharing, which says nothing of the next one, and the origin has not failed.
-    pub(super) fn release(mut self, now: Timestamp) {
+    pub(super) fn release(self, now: Timestamp) {
+        self.land(Outcome::Released, now);
+    }
+
+    fn land(mut self, outcome: Outcome, now: Timestamp) {
         self.landed = true;
-        self.flights.land(&self.flight, self.key, Outcome::Released, now);
+        self.flights.land(&self.flight, self.key, outcome, now);
     }
 
     /// The answer has come, its body is still on the way.

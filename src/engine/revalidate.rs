@@ -52,9 +52,12 @@ enum Lead {
 
 /// Whether a use of an entry with so much of its lifetime left refreshes it early. The probability doubles every eighth of the
 /// window, from 1 in 128 in its first to certainty in its last, so that of many uses one of the first does and of few one of the last.
-fn is_due_early(window: Duration, left: Duration, random: u32) -> bool {
+fn is_due_early(window: Duration, left: Duration, random: impl FnOnce() -> u32) -> bool {
+    if left >= window {
+        return false;
+    }
     let eighths = (8 * millis(left)).checked_div(millis(window)).unwrap_or(u64::MAX);
-    left < window && u64::from(random.leading_zeros()) >= eighths
+    u64::from(random().leading_zeros()) >= eighths
 }
 
 impl Cache {
@@ -63,7 +66,7 @@ impl Cache {
         let Some(window) = plan.policy.terms.patience.refresh_early else { return false };
         let head = &hit.entry.head;
         let left = head.freshness.lifetime.saturating_sub(head.freshness.age(self.runtime.now()));
-        left < window && head.part.is_none() && !question.no_store && is_due_early(window, left, self.runtime.random())
+        head.part.is_none() && !question.no_store && is_due_early(window, left, || self.runtime.random())
     }
 
     /// Refreshes the entry that was found behind the response, unless somebody does so already.
@@ -254,7 +257,7 @@ mod tests {
         let share = |left: u64| {
             let mut due = 0;
             for n in 0..1024_u32 {
-                due += u32::from(is_due_early(window, Duration::from_millis(left), n << 22));
+                due += u32::from(is_due_early(window, Duration::from_millis(left), || n << 22));
             }
             due
         };
@@ -263,6 +266,6 @@ mod tests {
 
     #[test]
     fn a_window_of_nothing_refreshes_nothing() {
-        assert!(!is_due_early(Duration::ZERO, Duration::ZERO, 0));
+        assert!(!is_due_early(Duration::ZERO, Duration::ZERO, || 0));
     }
 }

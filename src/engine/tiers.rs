@@ -58,18 +58,17 @@ impl Cache {
         tier: &Arc<dyn Tier>,
         got: Option<Result<Option<StoredResponse>, TierError>>,
     ) -> Result<Option<StoredResponse>, Trouble> {
-        let (trouble, error) = match got {
-            Some(Ok(None)) => return Ok(None),
-            Some(Ok(Some(entry))) if entry.head.key_check == key.check() && is_whole(&entry) => {
+        let (trouble, error) = match outcome(got) {
+            Ok(None) => return Ok(None),
+            Ok(Some(entry)) if entry.head.key_check == key.check() && is_whole(&entry) => {
                 return Ok(Some(entry));
             }
-            Some(Ok(Some(_))) => {
+            Ok(Some(_)) => {
                 self.config.trouble(tier.level(), Operation::Get, Trouble::Corrupt);
                 self.config.record(route, Event::Corrupt);
                 return Err(Trouble::Corrupt);
             }
-            Some(Err(error)) => (trouble(&error), Some(error)),
-            None => (Trouble::TimedOut, None),
+            Err(failure) => failure,
         };
         let event = if trouble == Trouble::Corrupt { Event::Corrupt } else { Event::TierFailed };
         self.failed(route, tier, Operation::Get, trouble, event, error.as_ref());
@@ -104,12 +103,7 @@ impl Cache {
             return Err(Trouble::Skipped);
         }
         let put = within(&*self.runtime, limit, tier.put(key, entry, since)).await;
-        let done = match put {
-            Some(Ok(())) => Ok(()),
-            Some(Err(error)) => Err((trouble(&error), Some(error))),
-            None => Err((Trouble::TimedOut, None)),
-        };
-        let done = done.map_err(|(trouble, error)| {
+        let done = outcome(put).map_err(|(trouble, error)| {
             self.failed(route, tier, Operation::Put, trouble, Event::StoreFailed, error.as_ref());
             trouble
         });
@@ -128,10 +122,8 @@ impl Cache {
         limit: Option<Duration>,
     ) -> BoxFuture<'a, bool> {
         Box::pin(async move {
-            let (trouble, error) = match within(&*self.runtime, limit, tier.delete(key)).await {
-                Some(Ok(())) => return true,
-                Some(Err(error)) => (trouble(&error), Some(error)),
-                None => (Trouble::TimedOut, None),
+            let Err((trouble, error)) = outcome(within(&*self.runtime, limit, tier.delete(key)).await) else {
+                return true;
             };
             self.failed(route, tier, Operation::Delete, trouble, Event::TierFailed, error.as_ref());
             false
@@ -157,6 +149,15 @@ impl Cache {
         self.config.record(route, event);
         let why: &dyn Display = error.map_or(&"no answer in time", |error| error);
         self.complain(&[tier.level().as_str(), ", ", operation.as_str()].concat(), why);
+    }
+}
+
+/// What a tier that was given so much time has done, or the reason that is counted and its error, if it had the time for one.
+fn outcome<T>(done: Option<Result<T, TierError>>) -> Result<T, (Trouble, Option<TierError>)> {
+    match done {
+        Some(Ok(done)) => Ok(done),
+        Some(Err(error)) => Err((trouble(&error), Some(error))),
+        None => Err((Trouble::TimedOut, None)),
     }
 }
 
