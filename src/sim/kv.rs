@@ -7,7 +7,7 @@ use crate::policy::{CacheKey, Level, key::KeyName};
 use crate::runtime::Runtime as _;
 use crate::semantics::freshness::Timestamp;
 use crate::sim::Bill;
-use crate::tier::{Takes, Tier, TierError};
+use crate::tier::{Found, Listed, Page, Takes, Tier, TierError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
@@ -40,7 +40,7 @@ pub struct KvModel {
     pub shortest_stay: Duration,
     /// How many reads a day are allowed. Default: any number.
     pub reads_per_day: Option<u64>,
-    /// How many writes a day are allowed; as many deletions. Default: any number.
+    /// How many writes a day are allowed; as many deletions, and as many lists. Default: any number.
     pub writes_per_day: Option<u64>,
 }
 
@@ -64,6 +64,7 @@ impl Default for KvModel {
 type Written = Option<Arc<Value>>;
 
 struct Value {
+    name: String,
     head: Arc<Head>,
     fields: Lines,
     body: Bytes,
@@ -116,6 +117,7 @@ impl Kv {
         if over(after.reads, self.model.reads_per_day)
             || over(after.writes, self.model.writes_per_day)
             || over(after.deletes, self.model.writes_per_day)
+            || over(after.lists, self.model.writes_per_day)
         {
             return Err(TierError::Exhausted("the day's allowance".to_owned()));
         }
@@ -133,13 +135,23 @@ impl Kv {
         let what = if let Some((what, _)) = kept {
             what.clone()
         } else {
-            let sees = |write: &&Write| write.seen.get(data_centre).is_some_and(|seen| *seen <= now);
-            let latest = state.keys.get(&name).and_then(|(_, writes)| writes.iter().rev().find(sees));
-            let what = latest.and_then(|write| write.what.clone());
+            let what = state.keys.get(&name).and_then(|(_, writes)| latest(writes, data_centre, now));
             state.regional.insert((data_centre, name), (what.clone(), now.plus(self.model.cache_ttl)));
             what
         };
         what.filter(|value| value.until > now)
+    }
+
+    /// What has come to the data centre; a list is never out of its regional cache.
+    fn listed(&self, data_centre: usize, prefix: &str) -> Vec<Listed> {
+        let now = self.core.runtime.now();
+        let state = lock(&self.state);
+        let values = state.keys.values().filter_map(|(_, writes)| latest(writes, data_centre, now));
+        let listed = values.filter(|value| value.until > now && value.name.starts_with(prefix)).map(|value| {
+            let head = Some((*value.head).clone());
+            Listed { name: value.name.clone(), expires: Some(value.until), head }
+        });
+        listed.collect()
     }
 
     fn write(&self, data_centre: usize, name: KeyName, what: Written) -> Result<(), TierError> {
@@ -169,6 +181,12 @@ impl Kv {
     }
 }
 
+/// What a data centre sees of the writes of a key.
+fn latest(writes: &[Write], data_centre: usize, now: Timestamp) -> Written {
+    let sees = |write: &&Write| write.seen.get(data_centre).is_some_and(|seen| *seen <= now);
+    writes.iter().rev().find(sees).and_then(|write| write.what.clone())
+}
+
 /// The store as one data centre sees it.
 pub(super) struct KvTier {
     pub(super) store: Arc<Kv>,
@@ -178,12 +196,20 @@ pub(super) struct KvTier {
 /// The largest value, in bytes.
 const MAX_VALUE: u64 = 25 << 20;
 
+/// How many keys one operation reads at most, and how many entries one lists.
+pub(super) const MAX_BULK: usize = 100;
+const MAX_LIST: usize = 1000;
+
 /// Bodies up to this size come as bytes, larger ones as a stream.
 const IN_ONE_PIECE: usize = 256 << 10;
 
 impl KvTier {
     async fn read(&self, key: &CacheKey) -> Result<Option<StoredResponse>, TierError> {
         self.store.take_time(self.store.model.read).await;
+        self.look(key)
+    }
+
+    fn look(&self, key: &CacheKey) -> Found {
         self.store.charge(Bill { reads: 1, ..Bill::default() })?;
         Ok(self.store.read(self.data_centre, key.name()).map(|value| {
             let body = match value.body.len() {
@@ -204,7 +230,21 @@ impl KvTier {
         let mut fields = Lines::default();
         headers.for_each(&mut |name, value| fields.append(name, &String::from_utf8_lossy(value)));
         self.store.take_time(self.store.model.write).await;
-        self.store.write(self.data_centre, key.name(), Some(Arc::new(Value { head, fields, body, until })))
+        self.store.write(
+            self.data_centre,
+            key.name(),
+            Some(Arc::new(Value { name: key.store_name(), head, fields, body, until })),
+        )
+    }
+
+    /// Each hundred keys take the time of one read.
+    async fn read_many(&self, keys: &[CacheKey]) -> Vec<Found> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_BULK) {
+            self.store.take_time(self.store.model.read).await;
+            found.extend(keys.iter().map(|key| self.look(key)));
+        }
+        found
     }
 }
 
@@ -242,6 +282,23 @@ impl Tier for KvTier {
         Box::pin(async move {
             self.store.take_time(self.store.model.write).await;
             self.store.write(self.data_centre, key.name(), None)
+        })
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [CacheKey], _: Timestamp) -> BoxFuture<'a, Vec<Found>> {
+        Box::pin(self.read_many(keys))
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, TierError>> {
+        Box::pin(async move {
+            self.store.take_time(self.store.model.read).await;
+            self.store.charge(Bill { lists: 1, ..Bill::default() })?;
+            Ok(Page::of(self.store.listed(self.data_centre, prefix), cursor, limit.min(MAX_LIST)))
         })
     }
 }

@@ -269,11 +269,14 @@ pub(super) fn js_headers(headers: Box<dyn HeaderFields>) -> Result<Headers, JsVa
     }
 }
 
-/// The body in JavaScript, where those of this door are already.
+/// The body in JavaScript, where those of this door are already, but for bytes.
 #[cfg(not(feature = "tower"))]
 #[allow(clippy::unused_async, reason = "the Tower door's bodies have to be awaited")]
 pub(super) async fn js_body(body: Body, _: u64) -> Result<Body, BodyError> {
-    Ok(body)
+    Ok(match body.as_bytes() {
+        Some(bytes) => JsBuffer::body(Uint8Array::from(bytes.as_ref()), Coding::Applied),
+        None => body,
+    })
 }
 
 /// The body in JavaScript: one that came through the Tower door is read into a buffer.
@@ -306,6 +309,20 @@ pub(super) fn from_worker(response: worker::Response) -> Response {
         ResponseBody::Stream(stream) => JsStream::body(stream, coding),
     };
     Response { status, headers: JsHeaders::boxed(headers), body, luggage: Some(Box::new(SendWrapper(builder))) }
+}
+
+/// The body of a response, which stays in JavaScript: a buffer, or a stream of unknown length.
+pub fn into_body(response: worker::Response) -> Body {
+    from_worker(response).body
+}
+
+/// A response of status 200 with this body and no fields: the way out of [`into_body`].
+///
+/// # Errors
+///
+/// When JavaScript refuses it.
+pub fn response_of(body: Body) -> worker::Result<web_sys::Response> {
+    to_web(Response { status: OK, headers: JsHeaders::boxed(Headers::new()?), body, luggage: None })
 }
 
 const OK: u16 = 200;

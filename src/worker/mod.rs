@@ -37,7 +37,7 @@ mod kv;
 mod live;
 mod runtime;
 
-pub use convert::into_response;
+pub use convert::{into_body, into_response, response_of};
 pub use edge::EdgeTier;
 pub use kv::KvTier;
 pub use live::TableState;
