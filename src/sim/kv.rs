@@ -302,3 +302,108 @@ impl Tier for KvTier {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::semantics::freshness::Freshness;
+    use crate::sim::unreliable::Unreliable;
+    use crate::sim::{Faults, GetFault, Random, SimRuntime, TierFaults};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn world(faults: Faults, model: KvModel) -> (SimRuntime, Arc<Core>, [KvTier; 2]) {
+        let runtime = SimRuntime::new();
+        let core = Arc::new(Core::new(runtime.clone(), faults, &mut Random::new(1)));
+        let store = Kv::new(Arc::clone(&core), model, 2);
+        (runtime, core, [0, 1].map(|data_centre| KvTier { store: Arc::clone(&store), data_centre }))
+    }
+
+    fn put(runtime: &SimRuntime, tier: &impl Tier, n: u32) {
+        let now = runtime.now();
+        let freshness = Freshness { born: now, lifetime: HOUR, ..Freshness::default() };
+        let head = Head { freshness, received: now, length: Some(1), ..Head::default() };
+        let entry = StoredResponse { head: Arc::new(head), headers: Box::new(Lines::default()), body: "a".into() };
+        runtime.run(tier.put(&CacheKey::for_tests(n), entry, now)).unwrap();
+    }
+
+    fn keys(numbers: impl Iterator<Item = u32>) -> Vec<CacheKey> {
+        numbers.map(CacheKey::for_tests).collect()
+    }
+
+    fn has(found: &[Found]) -> Vec<bool> {
+        found.iter().map(|found| matches!(found, Ok(Some(_)))).collect()
+    }
+
+    #[test]
+    fn a_hundred_keys_take_the_time_of_one_read_and_cost_a_hundred() {
+        let read = (Duration::from_millis(10), Duration::from_millis(10));
+        let (runtime, core, [tier, _]) = world(Faults::none(), KvModel { read, ..KvModel::default() });
+        put(&runtime, &tier, 7);
+        let before = runtime.now();
+        let found = runtime.run(tier.get_many(&keys((0..249).chain([7])), before));
+        assert_eq!(has(&found), (0..249).chain([7]).map(|n| n == 7).collect::<Vec<_>>());
+        assert_eq!(runtime.now().since(before), Duration::from_millis(30));
+        assert_eq!(core.history().bill, Bill { reads: 250, writes: 1, ..Bill::default() });
+    }
+
+    #[test]
+    fn reads_over_the_quota_fail_one_by_one() {
+        let (runtime, _, [tier, _]) = world(Faults::none(), KvModel { reads_per_day: Some(3), ..KvModel::default() });
+        let found = runtime.run(tier.get_many(&keys(0..5), runtime.now()));
+        let exhausted = |found: &Found| matches!(found, Err(TierError::Exhausted(_)));
+        assert_eq!(found.iter().map(exhausted).collect::<Vec<_>>(), [false, false, false, true, true]);
+    }
+
+    #[test]
+    fn a_list_shows_what_has_come_to_the_data_centre() {
+        let (runtime, core, [here, there]) = world(Faults::none(), KvModel::default());
+        for n in [3, 1, 2] {
+            put(&runtime, &here, n);
+        }
+        let names = |tier: &KvTier, cursor: Option<&str>| {
+            let page = runtime.run(tier.list("lc1:test:v1:", cursor, 2)).unwrap();
+            (page.entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>(), page.cursor)
+        };
+        let expected: Vec<_> = keys(1..4).iter().map(CacheKey::store_name).collect();
+        let (first, cursor) = names(&here, None);
+        assert_eq!(first, expected[..2]);
+        assert_eq!(names(&here, cursor.as_deref()), (expected[2..].to_vec(), None));
+        runtime.run(runtime.sleep(Duration::from_secs(61)));
+        assert_eq!(names(&there, None), names(&here, None));
+        runtime.run(here.delete(&CacheKey::for_tests(1))).unwrap();
+        assert_eq!(names(&here, None).0, expected[1..]);
+        assert_eq!(names(&there, None).0, expected[..2]);
+        runtime.run(runtime.sleep(HOUR));
+        assert_eq!(names(&there, None), (Vec::new(), None));
+        assert_eq!(core.history().bill, Bill { writes: 3, deletes: 1, lists: 7, ..Bill::default() });
+    }
+
+    #[test]
+    fn a_fault_strikes_an_operation_and_all_of_its_keys() {
+        let faulty = |fault| Faults::none().tier(Level::L2, TierFaults::default().get(1000, fault));
+        for fault in [GetFault::Fail, GetFault::Corrupt, GetFault::Truncated, GetFault::Foreign] {
+            let (runtime, core, [tier, _]) = world(faulty(fault), KvModel::default());
+            put(&runtime, &tier, 7);
+            let tier = Unreliable::new(Arc::clone(&core), 0, Arc::new(tier));
+            let found = runtime.run(tier.get_many(&keys(0..150), runtime.now()));
+            assert_eq!(found.len(), 150);
+            let tally = core.history().tiers[&(0, Level::L2)].clone();
+            assert_eq!((tally.gets, tally.faults), (2, 2), "{fault:?}");
+            let whole = |found: &Found| matches!(found, Ok(Some(entry)) if entry.body.len() == Some(1));
+            assert!(!found.iter().any(whole), "{fault:?}");
+            assert_eq!(
+                found.iter().all(Result::is_err),
+                matches!(fault, GetFault::Fail | GetFault::Corrupt),
+                "{fault:?}"
+            );
+            assert_eq!(runtime.run(tier.list("", None, 9)).is_err(), fault == GetFault::Fail);
+        }
+        let (runtime, core, [tier, _]) = world(faulty(GetFault::Slow(HOUR / 2)), KvModel::default());
+        put(&runtime, &tier, 7);
+        let (tier, before) = (Unreliable::new(core, 0, Arc::new(tier)), runtime.now());
+        let found = runtime.run(tier.get_many(&keys(0..50), before));
+        assert_eq!(has(&found), (0..50).map(|n| n == 7).collect::<Vec<_>>());
+        assert!(runtime.now().since(before) >= HOUR / 2);
+    }
+}

@@ -10,10 +10,13 @@
 //! - `seen`: what `/law/...` was asked, by path and query;
 //! - `next/...`: makes the version of a path under `/law/` the next one, as if behind the cache's back;
 //! - `memory`: bytes of WebAssembly memory.
+//!
+//! Paths under `/__kv/` are the operations of the KV tier by itself (`kv`).
 
 mod app;
 mod body;
 mod keys;
+mod kv;
 mod law;
 mod ordeal;
 mod tables;
@@ -23,6 +26,9 @@ use worker::*;
 
 #[event(fetch)]
 async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+    if let Some(command) = req.path().strip_prefix("/__kv/") {
+        return Ok(kv::handle(req, &env, command).await?.into());
+    }
     let table = req.headers().get("x-test-table")?.unwrap_or_default();
     let kv = req.headers().get("x-test-kv")?.unwrap_or_else(|| "CACHE".into());
     let cache = tables::named(&table);
