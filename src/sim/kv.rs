@@ -388,7 +388,7 @@ mod tests {
             let tier = Unreliable::new(Arc::clone(&core), 0, Arc::new(tier));
             let found = runtime.run(tier.get_many(&keys(0..150), runtime.now()));
             assert_eq!(found.len(), 150);
-            let tally = core.history().tiers[&(0, Level::L2)].clone();
+            let tally = core.history().tiers[&(0, Level::L2)];
             assert_eq!((tally.gets, tally.faults), (2, 2), "{fault:?}");
             let whole = |found: &Found| matches!(found, Ok(Some(entry)) if entry.body.len() == Some(1));
             assert!(!found.iter().any(whole), "{fault:?}");

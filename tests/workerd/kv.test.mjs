@@ -36,7 +36,7 @@ const FIELDS = " x-kept=1";
 
 for (const split of [{}, { split: 1 }]) {
   const how = split.split ? "with parts allowed" : "plain";
-  for (const [name, n] of Object.entries({ "0 B": 0, "1 B": 1, "64 KiB": 65_536, "64 KiB + 1": 65_537, "5 MB": 5_000_000 })) {
+  for (const [name, n] of Object.entries({ "0 B": 0, "1 B": 1, "64 KiB": 65_536, "64 KiB + 1": 65_537, "2 MB": 2_000_000 })) {
     for (const kind of ["binary", "text"]) {
       for (const readable of [{}, { readable: 1 }]) {
         test(`a round trip, ${how}, ${name} of ${kind}${readable.readable ? ", for bulk reads" : ""}`, async () => {
@@ -59,7 +59,7 @@ test("without its options the tier keeps the layout it has", async () => {
   const of = async (options) => {
     await put("a", { n: 300, ...options });
     const [{ key, size, metadata }] = await worker.dump("kv");
-    return { key, size, metadata: metadata.replace(/t41:[\d,]*/, "T") };
+    return { key, size, metadata: metadata.replace(/t\d+:[\d,]*/, "T") };
   };
   const plain = await of({ kind: "binary" });
   assert.equal(plain.key, await kv("name", "a"));
@@ -75,7 +75,7 @@ test("a large body without parts is refused as ever", async () => {
   assert.deepEqual(await stored(), []);
 });
 
-const LARGE_BODIES = { "25 MiB": 25 * MiB, "25 MiB + 1": 25 * MiB + 1, "48 MiB": 2 * PART, "60 MB": LARGE, "130 MB": 130_000_000 };
+const LARGE_BODIES = { "25 MiB": 25 * MiB, "25 MiB + 1": 25 * MiB + 1, "48 MiB": 2 * PART, "60 MB": LARGE, "101 MB": 101_000_000 };
 for (const [name, n] of Object.entries(LARGE_BODIES)) {
   for (const length of [String(n), "none"]) {
     test(`in parts: ${name}, ${length === "none" ? "of unknown length" : "of known length"}`, async () => {
@@ -190,8 +190,8 @@ test("a stream of another length than announced leaves nothing", async () => {
 });
 
 test("an entry one of whose parts is gone, or another, is a miss", async () => {
-  for (const n of [LARGE, 130_000_000]) {
-    for (let i = 0; i < Math.ceil(n / PART); i++) {
+  for (const [n, places] of [[LARGE, [0, 1, 2]], [101_000_000, [4]]]) {
+    for (const i of places) {
       await worker.reset();
       await put("a", { split: 1, n });
       const [key] = (await parts())[i];
@@ -208,7 +208,7 @@ test("an entry one of whose parts is gone, or another, is a miss", async () => {
 
 test("a body one of whose parts is cut short breaks off", async () => {
   await put("a", { split: 1, n: LARGE });
-  for (const [part, come] of [[":0", 0], [":1", PART], [":2", 2 * PART]]) {
+  for (const [part, come] of [[":0", 0], [":2", 2 * PART]]) {
     for (const how of [{ truncate: 1000 }, { cut: 1000 }]) {
       await worker.fault("kv", { ops: ["get"], key: part, ...how });
       const [, length] = /^(\d+) broken: /.exec(await kv("get", "a"));
@@ -254,8 +254,8 @@ test("what a bulk read cannot know is read by itself", async () => {
   const read = await counted("many", "", {}, lines);
   const expected = [1000, 1000, 1000, 300_000, 300, LARGE, 5_000_000, 1000].map((n, i) => `${n}${FIELDS}${i === 4 ? " x-wide=wwwwwwww" : ""}\n`);
   assert.equal(read.text, expected.join(""));
-  // Sly twice, and the manifest with its three parts.
-  assert.deepEqual(read.ops, { bulk: 1, get: 7 + 3 });
+  // All but the text and the marked one, which comes through here; sly twice, and the manifest with its three parts.
+  assert.deepEqual(read.ops, { bulk: 1, get: 6 + 3 });
   // For bulk reads they need not be.
   for (const [kind, n] of Object.entries(small)) await put(kind, { n, kind, readable: 1 });
   assert.deepEqual((await counted("many", "", {}, "binary binary\nsly sly\nmarked marked\n")).ops, { bulk: 1 });

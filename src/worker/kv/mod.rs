@@ -183,9 +183,10 @@ fn entry(head: Head, text: &JsValue, body: Body) -> Result<StoredResponse, TierE
 
 /// The body that is a value, or the rest of one.
 fn whole_body(head: &Head, text: &str, bytes: Uint8Array) -> Result<Body, TierError> {
-    let bytes = match text.starts_with(AS_BASE64) {
-        true => js::from_base64(&bytes).map_err(|_| corrupt("its value is no base64"))?,
-        false => bytes,
+    let bytes = if text.starts_with(AS_BASE64) {
+        js::from_base64(&bytes).map_err(|_| corrupt("its value is no base64"))?
+    } else {
+        bytes
     };
     if head.length.is_some_and(|length| length != u64::from(bytes.length())) {
         return Err(corrupt("its value is not of the length stored"));
