@@ -84,4 +84,19 @@ impl Runtime for WorkerRuntime {
     fn append(&self, first: Body, next: Body) -> Option<Body> {
         super::body::append(first, next)
     }
+
+    #[cfg(feature = "data")]
+    fn adopt(&self, bytes: bytes::Bytes) -> Body {
+        super::body::adopt(&bytes)
+    }
+
+    #[cfg(feature = "data")]
+    fn compress(&self, body: Body) -> Result<Body, Body> {
+        super::body::coded(body, js::compressed)
+    }
+
+    #[cfg(feature = "data")]
+    fn decompress(&self, body: Body) -> Result<Body, Body> {
+        super::body::coded(body, js::decompressed)
+    }
 }
