@@ -70,6 +70,6 @@ mod tests {
 
     #[test]
     fn nothing_is_done_at_once() {
-        assert_eq!(several::<u8>(Box::new(std::iter::empty())).now_or_never().unwrap(), []);
+        assert!(several::<u8>(Box::new(std::iter::empty())).now_or_never().unwrap().is_empty());
     }
 }
