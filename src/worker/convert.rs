@@ -269,18 +269,15 @@ pub(super) fn js_headers(headers: Box<dyn HeaderFields>) -> Result<Headers, JsVa
     }
 }
 
-/// The body in JavaScript, where those of this door are already, but for bytes.
-#[cfg(not(feature = "tower"))]
+/// The body in JavaScript, where those of this door are already.
+#[cfg(not(any(feature = "tower", feature = "data")))]
 #[allow(clippy::unused_async, reason = "the Tower door's bodies have to be awaited")]
 pub(super) async fn js_body(body: Body, _: u64) -> Result<Body, BodyError> {
-    Ok(match body.as_bytes() {
-        Some(bytes) => JsBuffer::body(Uint8Array::from(bytes.as_ref()), Coding::Applied),
-        None => body,
-    })
+    Ok(body)
 }
 
-/// The body in JavaScript: one that came through the Tower door is read into a buffer.
-#[cfg(feature = "tower")]
+/// The body in JavaScript: one that came through the Tower door, or is a value's, is read into a buffer.
+#[cfg(any(feature = "tower", feature = "data"))]
 pub(super) async fn js_body(body: Body, limit: u64) -> Result<Body, BodyError> {
     let body = match body.into_host::<JsBuffer>() {
         Ok(buffer) => return Ok(Body::host(buffer)),
@@ -309,20 +306,6 @@ pub(super) fn from_worker(response: worker::Response) -> Response {
         ResponseBody::Stream(stream) => JsStream::body(stream, coding),
     };
     Response { status, headers: JsHeaders::boxed(headers), body, luggage: Some(Box::new(SendWrapper(builder))) }
-}
-
-/// The body of a response, which stays in JavaScript: a buffer, or a stream of unknown length.
-pub fn into_body(response: worker::Response) -> Body {
-    from_worker(response).body
-}
-
-/// A response of status 200 with this body and no fields: the way out of [`into_body`].
-///
-/// # Errors
-///
-/// When JavaScript refuses it.
-pub fn response_of(body: Body) -> worker::Result<web_sys::Response> {
-    to_web(Response { status: OK, headers: JsHeaders::boxed(Headers::new()?), body, luggage: None })
 }
 
 const OK: u16 = 200;

@@ -45,6 +45,7 @@ const AS_BASE64: &str = "1x6:base64";
 const READABLE: u64 = 64 << 10;
 
 /// A KV namespace as a tier.
+#[derive(Clone)]
 pub struct KvTier {
     env: SendWrapper<worker::Env>,
     binding: String,

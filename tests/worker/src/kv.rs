@@ -17,7 +17,7 @@ use layercake::policy::key::Keyed;
 use layercake::policy::{CacheKey, KeyPrefix, SchemaVersion};
 use layercake::semantics::freshness::{Freshness, Timestamp};
 use layercake::tier::{Tier, TierError};
-use layercake::worker::{KvTier, into_body, response_of};
+use layercake::worker::{KvTier, body_of, response_of};
 use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
 use worker::{Date, Env, Error, Request, Response, ResponseBody, Result, Url, js_sys};
 
@@ -134,7 +134,7 @@ async fn entry(key: &CacheKey, script: &Script) -> Result<StoredResponse> {
     let mut response = Response::from_body(ResponseBody::Stream(stream))?;
     let body = match script.text("buffer") {
         Some(_) => Body::from(response.bytes().await?),
-        None => into_body(response),
+        None => body_of(response),
     };
     let now = now();
     let freshness = Freshness { born: now, lifetime: Duration::from_secs(3600), ..Freshness::default() };
@@ -160,7 +160,8 @@ async fn found(
     let mut text = match script.text("leave") {
         Some(_) => "left".to_owned(),
         None => {
-            let stream = response_of(entry.body)?.body().map_or(JsValue::NULL, Into::into);
+            let response: web_sys::Response = response_of(entry.body)?.into();
+            let stream = response.body().map_or(JsValue::NULL, Into::into);
             let checked = js_sys::futures::JsFuture::from(check(kind, stream)).await?;
             checked.as_string().unwrap_or_default()
         }

@@ -11,7 +11,7 @@
 //! - `next/...`: makes the version of a path under `/law/` the next one, as if behind the cache's back;
 //! - `memory`: bytes of WebAssembly memory.
 //!
-//! Paths under `/__kv/` are the operations of the KV tier by itself (`kv`).
+//! Nor do those under `/__seal/` (`seal`), nor those under `/__kv/`: the operations of the KV tier by itself (`kv`).
 
 mod app;
 mod body;
@@ -19,6 +19,7 @@ mod keys;
 mod kv;
 mod law;
 mod ordeal;
+mod seal;
 mod tables;
 
 use worker::wasm_bindgen::{self, JsCast};
@@ -28,6 +29,9 @@ use worker::*;
 async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
     if let Some(command) = req.path().strip_prefix("/__kv/") {
         return Ok(kv::handle(req, &env, command).await?.into());
+    }
+    if req.path().starts_with("/__seal/") {
+        return Ok(seal::answer(req, ctx).await?.into());
     }
     let table = req.headers().get("x-test-table")?.unwrap_or_default();
     let kv = req.headers().get("x-test-kv")?.unwrap_or_else(|| "CACHE".into());
