@@ -5,8 +5,12 @@
 //! [`timeout`](Tier::timeout), is treated as a missing one.
 
 mod memory;
+mod pace;
+mod retrying;
 
 pub use memory::MemoryTier;
+pub use pace::Pace;
+pub use retrying::RetryingTier;
 
 use crate::entry::StoredResponse;
 use crate::policy::{CacheKey, Level};
@@ -74,6 +78,12 @@ pub trait Tier: Send + Sync {
     /// Ends look-ups that have been under way for longer than `limit`, with an error, where the tier can. Called when one that was
     /// asked without a timer is overdue, from within another request. Default: nothing.
     fn end_overdue(&self, _limit: Duration) {}
+
+    /// Whether it stands in for L2: the engine reads and writes it only where there is no L2 that does well, and has it forget what it
+    /// makes void at any time. Default: no.
+    fn is_spare(&self) -> bool {
+        false
+    }
 
     /// The entry under `key`, if there is one. It may be stale: the engine decides.
     fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp)
