@@ -116,7 +116,7 @@ impl RetryingTier {
     /// Begins an operation that may take so long and be tried so often.
     fn begin(&self, operation: Operation, limit: Duration, most: u32) -> Trials<'_> {
         let since = self.runtime.now();
-        Trials { tier: self, operation, since, until: since.plus(limit - limit / 20), made: 0, most }
+        Trials { tier: self, operation, since, until: since.plus(limit.saturating_sub(limit / 20)), made: 0, most }
     }
 
     /// Reads what `ask` asks of the tier within, however often.
