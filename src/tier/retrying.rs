@@ -114,9 +114,19 @@ impl RetryingTier {
     }
 
     /// Begins an operation that may take so long and be tried so often.
-    fn begin(&self, operation: Operation, limit: Duration, most: u32) -> Trials<'_> {
-        let since = self.runtime.now();
+    fn begin(&self, operation: Operation, since: Timestamp, limit: Duration, most: u32) -> Trials<'_> {
         Trials { tier: self, operation, since, until: since.plus(limit.saturating_sub(limit / 20)), made: 0, most }
+    }
+
+    /// Queues a write that is asked for now. Without `again` there is one trial, which does not wait for its turn.
+    fn queue(&self, operation: Operation, key: &CacheKey, again: bool) -> Result<Queued, TierError> {
+        let (since, limit) = (self.runtime.now(), self.write_timeout().unwrap_or(WRITES));
+        let Some(pace) = &self.pace else { return Ok(Queued { operation, since, limit, again, turn: None }) };
+        let until = since.plus(if again { limit } else { STREAMS });
+        match pace.enter(key.name(), operation == Operation::Delete, since, until) {
+            Some(turn) => Ok(Queued { operation, since, limit, again, turn: Some(turn) }),
+            None => Err(TierError::Throttled("too many keys are being written".to_owned())),
+        }
     }
 
     /// Reads what `ask` asks of the tier within, however often.
@@ -127,7 +137,7 @@ impl RetryingTier {
         ask: impl Fn(Timestamp) -> BoxFuture<'a, Result<T, TierError>>,
     ) -> Result<T, TierError> {
         let (limit, single) = (self.timeout().unwrap_or(READS), self.tier.timeout());
-        let mut trials = self.begin(operation, limit, self.trials);
+        let mut trials = self.begin(operation, self.runtime.now(), limit, self.trials);
         loop {
             // While the first trial may take all of the time, the engine's timer does for it.
             let left = trials.left();
@@ -141,26 +151,15 @@ impl RetryingTier {
         }
     }
 
-    /// Has the tier within write, by `ask`, until it is done. Without `again` there is one trial, which does not wait for its turn.
+    /// Has the tier within write, by `ask`, until it is done.
     async fn write<'a>(
         &'a self,
-        operation: Operation,
-        key: &CacheKey,
+        Queued { operation, since, limit, again, turn }: Queued,
         now: Timestamp,
-        again: bool,
         mut ask: impl FnMut(Timestamp, bool) -> BoxFuture<'a, Result<(), TierError>>,
     ) -> Result<(), TierError> {
-        let limit = self.write_timeout().unwrap_or(WRITES);
-        let mut trials = self.begin(operation, limit, if again { self.trials } else { 1 });
+        let mut trials = self.begin(operation, since, limit, if again { self.trials } else { 1 });
         let single = self.tier.write_timeout().map_or(limit / 2, |own| own.min(limit / 2));
-        let turn = match &self.pace {
-            None => None,
-            Some(pace) => {
-                let until = if again { trials.until } else { trials.since.plus(STREAMS) };
-                let turn = pace.enter(key.name(), operation == Operation::Delete, trials.since, until);
-                Some(turn.ok_or_else(|| TierError::Throttled("too many keys are being written".to_owned()))?)
-            }
-        };
         loop {
             let claim = if again { single } else { STREAMS };
             if let Some(turn) = &turn {
@@ -189,6 +188,15 @@ impl RetryingTier {
             }
         }
     }
+}
+
+/// A write that has been asked for.
+struct Queued {
+    operation: Operation,
+    since: Timestamp,
+    limit: Duration,
+    again: bool,
+    turn: Option<Turn>,
 }
 
 /// The outcome of `call`; silence is a failure.
@@ -335,14 +343,17 @@ impl Tier for RetryingTier {
                 |entry| self.tier.put(key, entry, now),
             )
         };
-        Box::pin(self.write(Operation::Put, key, now, again, ask))
+        Box::pin(async move { self.write(self.queue(Operation::Put, key, again)?, now, ask).await })
     }
 
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
+        let queued = match self.queue(Operation::Delete, key, true) {
+            Ok(queued) => queued,
+            Err(error) => return Box::pin(async { Err(error) }),
+        };
         let (tier, key, (sender, receiver)) = (self.clone(), key.clone(), oneshot::channel());
         self.runtime.spawn(Box::pin(async move {
-            let now = tier.runtime.now();
-            let done = tier.write(Operation::Delete, &key, now, true, |_, _| tier.tier.delete(&key)).await;
+            let done = tier.write(queued, Timestamp::default(), |_, _| tier.tier.delete(&key)).await;
             let _ = sender.send(done);
         }));
         Box::pin(async {
