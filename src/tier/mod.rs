@@ -2,7 +2,8 @@
 //!
 //! A tier is free to forget. What it must not do is answer with something else than was put under the key; the engine
 //! checks the entry's [`key_check`](crate::entry::Head::key_check) all the same. A tier that fails, or takes longer than its
-//! [`timeout`](Tier::timeout), is treated as a missing one.
+//! [`timeout`](Tier::timeout), is treated as a missing one. [`RetryingTier`] has a store asked again before that, and keeps what is
+//! written to it in order ([`Pace`]); a [spare](Tier::is_spare) tier is used in place of L2.
 
 mod memory;
 mod pace;

@@ -229,7 +229,7 @@ impl Trials<'_> {
 
     /// Whether the trial that comes is the last one allowed.
     const fn is_last(&self) -> bool {
-        self.made + 1 >= self.most
+        self.made.saturating_add(1) >= self.most
     }
 
     fn give_up(&self) {
