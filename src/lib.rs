@@ -33,6 +33,7 @@
 //! | 2 | [`runtime`], [`tier`] | what the host lends; a place that keeps stored responses |
 //! | 3 | [`engine`] | the walk of one request: begin with [`Cache::handle`] |
 //! | 4 | [`layer`](mod@crate::layer) | the Tower door |
+//! | 4 | [`data`] | values of the application's own types |
 //! | 5 | [`worker`](mod@crate::worker) | the Cloudflare door, the Cache API and KV tiers |
 //! | 6 | `bin/layercake` | the command: `lint`, `schema`, `explain` |
 //! | – | `sim` | a world on a virtual clock: data centres, isolates, KV, an origin, and everything that goes wrong |
@@ -47,6 +48,10 @@
 //! | `tokio` | [`runtime::TokioRuntime`](crate::runtime), for native services |
 //! | `json` | the route table from JSON (`CacheConfig::from_json`), `serde::Serialize` for [`stats::Stats`] |
 //! | `lint` | `CacheConfig::lint`: what in a table is allowed and hardly meant; [`worker`](mod@crate::worker) logs it at start-up |
+//! | `data` | [`data`]: values of the application's own types, compressed on Workers |
+//! | `postcard` | `data`, and `data::Postcard` |
+//! | `encryption` | `data`, and `data::Keyring`: values encrypted in every tier |
+//! | `gzip` | compression for hosts that have none of their own; Workers have |
 //! | `verify` | shadow verification of what is stored ([`Policy::verify_one_in`]) |
 //! | `cli` | the command `layercake`: `lint`, `schema` and `explain` for tables in JSON |
 //! | `sim` | the module `sim` |
@@ -84,6 +89,8 @@
 )]
 
 pub mod body;
+#[cfg(feature = "data")]
+pub mod data;
 pub mod engine;
 pub mod entry;
 #[cfg(feature = "tower")]
@@ -101,5 +108,5 @@ pub mod worker;
 
 pub use body::Body;
 pub use engine::{Cache, CacheConfig, CacheConfigBuilder, ConfigError, Origin};
-pub use policy::{Policy, QueryKey, SchemaVersion};
+pub use policy::{DataKey, Policy, QueryKey, SchemaVersion};
 pub use semantics::status::StatusForm;

@@ -2,6 +2,7 @@
 
 use crate::body::Body;
 use crate::semantics::freshness::Timestamp;
+use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, Either, select};
@@ -39,6 +40,30 @@ pub trait Runtime: Send + Sync {
     /// (206) are then stored as they came, and not combined.
     fn append(&self, _first: Body, _next: Body) -> Option<Body> {
         None
+    }
+    /// A body of the host's kind that several tiers can share. Default: the bytes as they are, in Rust memory; on Workers one copy
+    /// into a JavaScript buffer.
+    fn adopt(&self, bytes: Bytes) -> Body {
+        bytes.into()
+    }
+    /// The body as gzip (RFC 1952); it may be a stream, of unknown length. What fails on the way fails the stream. Default: the
+    /// host cannot.
+    ///
+    /// # Errors
+    ///
+    /// The body itself, when the host cannot compress it.
+    fn compress(&self, body: Body) -> Result<Body, Body> {
+        Err(body)
+    }
+    /// What the body was before [`compress`](Self::compress); it may be a stream, of unknown length, and is decompressed little
+    /// further than it is read. The stream fails when the body is not one whole member of gzip and nothing else. Default: the host
+    /// cannot.
+    ///
+    /// # Errors
+    ///
+    /// The body itself, when the host cannot decompress it.
+    fn decompress(&self, body: Body) -> Result<Body, Body> {
+        Err(body)
     }
 }
 
@@ -109,6 +134,16 @@ mod tokio_runtime {
 
         fn append(&self, first: Body, next: Body) -> Option<Body> {
             first.append(next)
+        }
+
+        #[cfg(feature = "gzip")]
+        fn compress(&self, body: Body) -> Result<Body, Body> {
+            body.gzip()
+        }
+
+        #[cfg(feature = "gzip")]
+        fn decompress(&self, body: Body) -> Result<Body, Body> {
+            body.gunzip()
         }
     }
 }

@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("tier", 2),
     ("engine", 3),
     ("layer", 4),
+    ("data", 4),
     ("worker", 5),
     ("bin", 6),
     // Beside the house: it may use everything, and nobody may use it.

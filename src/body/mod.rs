@@ -3,6 +3,8 @@
 //! The engine never looks into a body. It asks its length, shares it, tees it or drops it; on Workers the bytes
 //! therefore stay in JavaScript from tier to client.
 
+#[cfg(feature = "gzip")]
+mod gzip;
 mod native;
 
 use crate::semantics::Fields;
@@ -262,15 +264,21 @@ impl Body {
         if let Inner::Bytes(bytes) = &mut self.0 {
             return Ok(std::mem::take(bytes));
         }
-        let mut taken = BytesMut::new();
+        let (mut only, mut taken) = (Bytes::new(), BytesMut::new());
         while let Some(frame) = std::future::poll_fn(|cx| Pin::new(&mut self).poll_frame(cx)).await {
             let Ok(data) = frame?.into_data() else { continue };
-            if (taken.len() + data.len()) as u64 > limit {
+            if (only.len() + taken.len() + data.len()) as u64 > limit {
                 return Err(BodyError::TooLarge { limit });
             }
+            // A single frame is not copied.
+            if only.is_empty() && taken.is_empty() {
+                only = data;
+                continue;
+            }
+            taken.extend_from_slice(&std::mem::take(&mut only));
             taken.extend_from_slice(&data);
         }
-        Ok(taken.freeze())
+        Ok(if taken.is_empty() { only } else { taken.freeze() })
     }
 
     /// The host's own body back, or `self` when it is of another kind.

@@ -94,10 +94,8 @@ impl Cache {
             .map(|(_, tier)| (tier.takes(length), Arc::clone(tier)))
             .partition(|(takes, _)| *takes != Takes::Nothing);
         let leavers = leavers.into_iter().map(|(_, tier)| tier).filter(|t| t.level() == Level::Hot || t.is_spare());
-        // What is not needed now does not keep the predecessor for when it is.
-        let spares = self.everywhere(plan.policy.terms.tiers).map(|(_, tier)| tier);
-        let spares = spares.filter(|tier| tier.is_spare() && !self.needs_spares());
-        let leavers: Vec<_> = leavers.chain(spares.map(Arc::clone)).collect();
+        let spares = self.idle_spares(plan.policy.terms.tiers).map(Arc::clone);
+        let leavers: Vec<_> = leavers.chain(spares).collect();
         (!takers.is_empty() || !leavers.is_empty()).then(|| Store {
             cache: self.clone(),
             route: plan.route,

@@ -325,7 +325,8 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [b >> 4, b & 15]).map(|n| char::from(DIGITS[usize::from(n)])).collect()
 }
 
-fn unhex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+/// The bytes of so many pairs of lower-case hexadecimal digits, no more and no less.
+pub(crate) fn unhex<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let digit = |b: &u8| DIGITS.iter().position(|d| d == b).and_then(|n| u8::try_from(n).ok());
     if digits.len() != 2 * N {
         return None;

@@ -3,6 +3,7 @@ use super::runtime::Owner;
 use crate::body::Body;
 use crate::runtime::{Runtime, Signal};
 use crate::semantics::freshness::Timestamp;
+use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::channel::oneshot;
 use futures::future::{BoxFuture, poll_fn};
@@ -107,5 +108,17 @@ impl Runtime for RequestHost {
 
     fn append(&self, first: Body, next: Body) -> Option<Body> {
         first.append(next)
+    }
+
+    fn adopt(&self, bytes: Bytes) -> Body {
+        self.core.runtime.adopt(bytes)
+    }
+
+    fn compress(&self, body: Body) -> Result<Body, Body> {
+        self.core.runtime.compress(body)
+    }
+
+    fn decompress(&self, body: Body) -> Result<Body, Body> {
+        self.core.runtime.decompress(body)
     }
 }

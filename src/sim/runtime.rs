@@ -360,6 +360,16 @@ impl Runtime for SimRuntime {
         first.append(next)
     }
 
+    #[cfg(feature = "gzip")]
+    fn compress(&self, body: Body) -> Result<Body, Body> {
+        body.gzip()
+    }
+
+    #[cfg(feature = "gzip")]
+    fn decompress(&self, body: Body) -> Result<Body, Body> {
+        body.gunzip()
+    }
+
     fn log(&self, line: &str) {
         self.state().log.push(line.to_owned());
     }

@@ -1,7 +1,7 @@
 //! A tier that asks its store again.
 
 use super::pace::{Step, Turn};
-use super::{Pace, Takes, Tier, TierError};
+use super::{Found, Pace, Page, Takes, Tier, TierError};
 use crate::entry::StoredResponse;
 use crate::policy::{CacheKey, Level};
 use crate::runtime::{Runtime, within};
@@ -21,6 +21,8 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// How long a body that streams keeps other writes of its key waiting.
 const STREAMS: Duration = Duration::from_secs(30);
+
+const SILENT: &str = "no answer in time";
 
 /// A tier around another one that asks again what a store such as Workers KV refuses for the moment (429) or fails at (5xx).
 ///
@@ -151,6 +153,40 @@ impl RetryingTier {
         }
     }
 
+    /// Reads several entries: those that the tier within says no to for the moment are asked for again.
+    async fn read_many(&self, keys: &[CacheKey], now: Timestamp) -> Vec<Found> {
+        let (limit, single) = (self.timeout().unwrap_or(READS), self.tier.timeout());
+        let mut trials = self.begin(Operation::Get, self.runtime.now(), limit, self.trials);
+        let first = single.filter(|single| *single < limit);
+        let mut found = match within(&*self.runtime, first, self.tier.get_many(keys, now)).await {
+            Some(found) => found,
+            None => keys.iter().map(|_| Err(TierError::Failed(SILENT.to_owned()))).collect(),
+        };
+        loop {
+            let is_open = |found: &Found| matches!(found, Err(TierError::Failed(_) | TierError::Throttled(_)));
+            let Some(open) = found.iter_mut().find(|found| is_open(found)) else { return found };
+            let Err(error) = std::mem::replace(open, Ok(None)) else { return found };
+            let copy = match &error {
+                TierError::Throttled(why) => TierError::Throttled(why.clone()),
+                error => TierError::Failed(error.to_string()),
+            };
+            *open = Err(error);
+            if trials.again(copy).await.is_err() {
+                return found;
+            }
+            let (slots, again): (Vec<&mut Found>, Vec<CacheKey>) = found
+                .iter_mut()
+                .zip(keys)
+                .filter(|(found, _)| is_open(found))
+                .map(|(slot, key)| (slot, key.clone()))
+                .unzip();
+            let (left, at) = (trials.left(), now.plus(trials.elapsed()));
+            let limit = Some(single.map_or(left, |single| single.min(left)));
+            let answers = within(&*self.runtime, limit, self.tier.get_many(&again, at)).await;
+            slots.into_iter().zip(answers.unwrap_or_default()).for_each(|(slot, answer)| *slot = answer);
+        }
+    }
+
     /// Has the tier within write, by `ask`, until it is done.
     async fn write<'a>(
         &'a self,
@@ -205,7 +241,7 @@ async fn in_time<T>(
     limit: Option<Duration>,
     call: BoxFuture<'_, Result<T, TierError>>,
 ) -> Result<T, TierError> {
-    within(runtime, limit, call).await.unwrap_or_else(|| Err(TierError::Failed("no answer in time".to_owned())))
+    within(runtime, limit, call).await.unwrap_or_else(|| Err(TierError::Failed(SILENT.to_owned())))
 }
 
 /// The trials of one operation.
@@ -344,6 +380,19 @@ impl Tier for RetryingTier {
             )
         };
         Box::pin(async move { self.write(self.queue(Operation::Put, key, again)?, now, ask).await })
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [CacheKey], now: Timestamp) -> BoxFuture<'a, Vec<Found>> {
+        Box::pin(self.read_many(keys, now))
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, TierError>> {
+        Box::pin(self.read(Operation::Get, Timestamp::default(), move |_| self.tier.list(prefix, cursor, limit)))
     }
 
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {

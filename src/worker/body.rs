@@ -9,7 +9,7 @@ use std::any::Any;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::ReadableStream;
 use worker::send::{SendFuture, SendWrapper};
-#[cfg(any(feature = "tower", feature = "verify"))]
+#[cfg(any(feature = "tower", feature = "verify", feature = "data"))]
 use {
     bytes::Bytes,
     futures::future::FutureExt as _,
@@ -41,7 +41,7 @@ impl Coding {
 pub(super) struct JsBuffer {
     pub(super) bytes: SendWrapper<Uint8Array>,
     pub(super) coding: Coding,
-    #[cfg(any(feature = "tower", feature = "verify"))]
+    #[cfg(any(feature = "tower", feature = "verify", feature = "data"))]
     read: bool,
 }
 
@@ -53,7 +53,7 @@ impl JsBuffer {
         Body::host(Self {
             bytes: SendWrapper(bytes),
             coding,
-            #[cfg(any(feature = "tower", feature = "verify"))]
+            #[cfg(any(feature = "tower", feature = "verify", feature = "data"))]
             read: false,
         })
     }
@@ -69,6 +69,35 @@ pub(super) fn append(first: Body, next: Body) -> Option<Body> {
     whole.set(&first.bytes, 0);
     whole.set(&next.bytes, first.bytes.length());
     Some(JsBuffer::body(whole, first.coding))
+}
+
+/// A buffer of the bytes, copied once.
+#[cfg(feature = "data")]
+pub(super) fn adopt(bytes: &[u8]) -> Body {
+    JsBuffer::body(Uint8Array::from(bytes), Coding::Applied)
+}
+
+/// What a step into JavaScript makes of a buffer or a stream; bytes in Rust memory are handed over first. The body itself when
+/// it is of another kind.
+#[cfg(feature = "data")]
+pub(super) fn coded(body: Body, step: fn(&JsValue) -> Result<ReadableStream, JsValue>) -> Result<Body, Body> {
+    let body = match body.as_bytes() {
+        Some(bytes) => adopt(bytes),
+        None => body,
+    };
+    let made = |source: &JsValue| step(source).map(|stream| JsStream::body(stream, Coding::Applied));
+    if body.is_empty() {
+        return made(&Uint8Array::new_with_length(0)).map_err(|_| body);
+    }
+    match body.into_host::<JsBuffer>() {
+        Ok(buffer) => made(&buffer.bytes).map_err(|_| Body::host(buffer)),
+        Err(body) => {
+            let mut stream = body.into_host::<JsStream>()?;
+            let Some(source) = stream.take() else { return Err(Body::host(stream)) };
+            made(&source)
+                .map_err(|_| JsStream::with(Source::Stream(source), stream.length, stream.enforced, stream.coding))
+        }
+    }
 }
 
 impl HostBody for JsBuffer {
@@ -102,7 +131,7 @@ impl HostBody for JsBuffer {
         self.coding.applied()
     }
 
-    #[cfg(any(feature = "tower", feature = "verify"))]
+    #[cfg(any(feature = "tower", feature = "verify", feature = "data"))]
     fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let first = !std::mem::replace(&mut self.read, true);
         Poll::Ready(first.then(|| Ok(Frame::data(self.bytes.to_vec().into()))))
@@ -120,7 +149,7 @@ pub(super) struct JsStream {
     /// The runtime sees to it that the stream fails when it is not of its length.
     enforced: bool,
     coding: Coding,
-    #[cfg(any(feature = "tower", feature = "verify"))]
+    #[cfg(any(feature = "tower", feature = "verify", feature = "data"))]
     reading: Option<Reading>,
 }
 
@@ -130,7 +159,7 @@ enum Source {
     Response(web_sys::Response),
 }
 
-#[cfg(any(feature = "tower", feature = "verify"))]
+#[cfg(any(feature = "tower", feature = "verify", feature = "data"))]
 struct Reading {
     reader: SendWrapper<ReadableStreamDefaultReader>,
     next: SendWrapper<JsFuture>,
@@ -158,7 +187,7 @@ impl JsStream {
             length,
             enforced,
             coding,
-            #[cfg(any(feature = "tower", feature = "verify"))]
+            #[cfg(any(feature = "tower", feature = "verify", feature = "data"))]
             reading: None,
         })
     }
@@ -295,7 +324,7 @@ impl HostBody for JsStream {
         self.coding.applied()
     }
 
-    #[cfg(any(feature = "tower", feature = "verify"))]
+    #[cfg(any(feature = "tower", feature = "verify", feature = "data"))]
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let failed = |error: &JsValue| Poll::Ready(Some(Err(BodyError::Failed(js::message(error)))));
         if let Some(stream) = self.take() {

@@ -61,13 +61,18 @@ export async function gather(stream, within, most) {
   const reader = stream.getReader();
   const chunks = [];
   let size = 0;
-  // A body that fails at once is to fail behind the head of the response, as it would without a copy.
-  await sleep(0);
+  // A body that fails at once is to fail behind the head of the response, as it would without a copy. One that a coder makes is
+  // no response's (`coded`).
+  if (!stream.prompt) await sleep(0);
   const next = async () => {
     const { done, value } = await reader.read();
     if (done) return undefined;
     size += value.length;
-    if (size > most) throw new Error(`the body is larger than ${most} bytes`);
+    if (size > most) {
+      const error = new Error(`the body is larger than ${most} bytes`);
+      reader.cancel(error).catch(() => {});
+      throw error;
+    }
     return value;
   };
   const pump = async (controller) => {
@@ -173,6 +178,71 @@ async function whole(body, put, remove) {
     }
     throw error;
   }
+}
+
+// How many bytes are handed to a coder at once: deflate makes at most 1,032 of one.
+const MORSEL = 8 << 10;
+
+/**
+ * What a coder (`CompressionStream`, `DecompressionStream`) makes of a buffer or a stream, as a stream. The coder is fed only while a
+ * reader waits: it takes what it is given without waiting for anybody, and little data can become very much.
+ */
+function coded(source, coder) {
+  const input = source instanceof Uint8Array ? undefined : source.getReader();
+  const writer = coder.writable.getWriter();
+  const reader = coder.readable.getReader();
+  const silent = (promise) => void promise?.catch(() => {});
+  for (const promise of [writer.closed, writer.ready, reader.closed]) silent(promise);
+  let [bytes, at, ended] = [input ? new Uint8Array(0) : source, 0, false];
+  // The step under way: one morsel into the coder, or its end.
+  let step;
+  const feed = async () => {
+    while (input && at === bytes.length) {
+      const { done, value } = await input.read();
+      if (done) break;
+      [bytes, at] = [value, 0];
+    }
+    if (at < bytes.length) return writer.write(bytes.subarray(at, (at += MORSEL)));
+    await writer.close();
+    ended = true;
+  };
+  const fed = () => {
+    step ??= feed().finally(() => (step = undefined));
+    silent(step);
+    return step;
+  };
+  const leave = (reason) => {
+    silent(input?.cancel(reason));
+    silent(writer.abort(reason));
+    silent(reader.cancel(reason));
+  };
+  const pull = async (controller) => {
+    let answer;
+    const read = reader.read().then((result) => (answer = result));
+    silent(read);
+    try {
+      while (!answer && !ended) await Promise.race([read, fed()]);
+      const { done, value } = await read;
+      if (!done) return controller.enqueue(value);
+      // What follows the end of the data is an error too.
+      while (!ended) await fed();
+      controller.close();
+    } catch (error) {
+      leave(error);
+      throw error;
+    }
+  };
+  return Object.assign(new ReadableStream({ pull, cancel: leave }, { highWaterMark: 0 }), { prompt: true });
+}
+
+/** The bytes of a buffer or a stream as gzip. */
+export function compressed(source) {
+  return coded(source, new CompressionStream("gzip"));
+}
+
+/** The bytes of gzip. It fails when they break off or are followed by others (compatibility date 2023-08-01 or later). */
+export function decompressed(source) {
+  return coded(source, new DecompressionStream("gzip"));
 }
 
 // ---- The header fields that travel in a head: its last records, `h` and `i` (entry/wire.rs)

@@ -76,6 +76,14 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub(super) fn slice(stream: &ReadableStream, first: f64, length: f64) -> Result<ReadableStream, JsValue>;
 
+    #[cfg(feature = "data")]
+    #[wasm_bindgen(catch)]
+    pub(super) fn compressed(source: &JsValue) -> Result<ReadableStream, JsValue>;
+
+    #[cfg(feature = "data")]
+    #[wasm_bindgen(catch)]
+    pub(super) fn decompressed(source: &JsValue) -> Result<ReadableStream, JsValue>;
+
     #[wasm_bindgen(catch, js_name = fieldsOf)]
     pub(super) fn fields_of(head: &JsValue) -> Result<Headers, JsValue>;
 

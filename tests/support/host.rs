@@ -1,4 +1,5 @@
 use super::World;
+use bytes::Bytes;
 use futures::channel::oneshot;
 use futures::future::BoxFuture;
 use layercake::runtime::{Runtime, Signal};
@@ -95,5 +96,17 @@ impl Runtime for Host {
 
     fn append(&self, first: Body, next: Body) -> Option<Body> {
         self.sim.append(first, next)
+    }
+
+    fn adopt(&self, bytes: Bytes) -> Body {
+        self.sim.adopt(bytes)
+    }
+
+    fn compress(&self, body: Body) -> Result<Body, Body> {
+        self.sim.compress(body)
+    }
+
+    fn decompress(&self, body: Body) -> Result<Body, Body> {
+        self.sim.decompress(body)
     }
 }

@@ -306,6 +306,29 @@ fn pauses_are_drawn_from_nothing_to_a_bound_that_doubles() {
 }
 
 #[test]
+fn of_several_only_those_that_failed_are_asked_for_again() {
+    let (runtime, efforts) = (SimRuntime::new(), Efforts::default());
+    let store = Store::new(
+        &runtime,
+        [Says::Yes, Says::Yes, FAILED, Says::No(TierError::Refused), THROTTLED, FAILED, Says::Yes],
+    );
+    let tier = efforts.of(patient(&store, &runtime));
+    runtime.run(tier.put(&key(), text(7), runtime.now())).unwrap();
+    let keys = [key(), key(), key().lease(), key()];
+    let found = runtime.run(tier.get_many(&keys, runtime.now()));
+    assert!(matches!(&found[..], [Ok(Some(_)), Ok(Some(_)), Err(TierError::Refused(_)), Ok(Some(_))]), "{found:?}");
+    // Four at first, two that failed, then one.
+    assert_eq!((store.asked(), efforts.count(Effort::Retried)), (1 + 4 + 2 + 1, 2));
+
+    let store = Store::new(&runtime, [FAILED, Says::Yes]);
+    assert!(runtime.run(patient(&store, &runtime).list("", None, 10)).is_err(), "a list that is refused");
+    let store = Store::new(&runtime, [FAILED]);
+    let found = runtime.run(patient(&store, &runtime).get_many(&keys, runtime.now()));
+    assert!(found.len() == 4 && found.iter().all(Result::is_err));
+    assert_eq!(store.asked(), 16);
+}
+
+#[test]
 fn a_stream_has_one_trial() {
     for paced in [false, true] {
         let runtime = SimRuntime::new();

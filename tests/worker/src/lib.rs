@@ -10,12 +10,15 @@
 //! - `seen`: what `/law/...` was asked, by path and query;
 //! - `next/...`: makes the version of a path under `/law/` the next one, as if behind the cache's back;
 //! - `memory`: bytes of WebAssembly memory.
+//!
+//! Nor do those under `/__seal/` (`seal`).
 
 mod app;
 mod body;
 mod keys;
 mod law;
 mod ordeal;
+mod seal;
 mod tables;
 
 use worker::wasm_bindgen::{self, JsCast};
@@ -23,6 +26,9 @@ use worker::*;
 
 #[event(fetch)]
 async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+    if req.path().starts_with("/__seal/") {
+        return Ok(seal::answer(req, ctx).await?.into());
+    }
     let table = req.headers().get("x-test-table")?.unwrap_or_default();
     let kv = req.headers().get("x-test-kv")?.unwrap_or_else(|| "CACHE".into());
     let cache = tables::named(&table);
