@@ -11,11 +11,12 @@
 //! - `next/...`: makes the version of a path under `/law/` the next one, as if behind the cache's back;
 //! - `memory`: bytes of WebAssembly memory.
 //!
-//! Nor do those under `/__seal/` (`seal`) and `/__values/` (`values`).
+//! Nor do those under `/__seal/` (`seal`), `/__kv/`, the operations of the KV tier by itself (`kv`), and `/__values/` (`values`).
 
 mod app;
 mod body;
 mod keys;
+mod kv;
 mod law;
 mod ordeal;
 mod seal;
@@ -27,6 +28,9 @@ use worker::*;
 
 #[event(fetch)]
 async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+    if let Some(command) = req.path().strip_prefix("/__kv/") {
+        return Ok(kv::handle(req, &env, command).await?.into());
+    }
     if req.path().starts_with("/__seal/") {
         return Ok(seal::answer(req, ctx).await?.into());
     }
