@@ -325,7 +325,8 @@ mod tests {
         for (text, why) in [
             (&base64[..40], KeyringError::Length { length: 30 }),
             (&format!("{base64}=="), KeyringError::Base64),
-            (&format!("{base64}A"), KeyringError::Base64),
+            (&format!("{base64}A"), KeyringError::Length { length: 33 }),
+            (&format!("{base64}AA"), KeyringError::Base64),
             (&base64.replace("aU", "aV"), KeyringError::Base64),
             (&base64.replace("aU", "*U"), KeyringError::Base64),
             ("A", KeyringError::Base64),
