@@ -295,7 +295,9 @@ impl Described {
         let mut part = |pieces: [&[u8]; 2]| {
             let length: usize = pieces.iter().map(|piece| piece.len()).sum();
             all.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
-            pieces.iter().for_each(|piece| all.extend_from_slice(piece));
+            for piece in pieces {
+                all.extend_from_slice(piece);
+            }
         };
         part([b"layercake sealed 1", b""]);
         part([&name, &check]);
