@@ -108,5 +108,5 @@ pub mod worker;
 
 pub use body::Body;
 pub use engine::{Cache, CacheConfig, CacheConfigBuilder, ConfigError, Origin};
-pub use policy::{Policy, QueryKey, SchemaVersion};
+pub use policy::{DataKey, Policy, QueryKey, SchemaVersion};
 pub use semantics::status::StatusForm;

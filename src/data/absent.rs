@@ -1,6 +1,7 @@
 //! Whether a value is `None`.
 
 use serde::Serialize;
+use serde::de::{self, DeserializeOwned, Deserializer, Visitor, value};
 use serde::ser::{self, Impossible, Serializer};
 use std::fmt;
 
@@ -106,6 +107,35 @@ impl Serializer for Absence {
     }
 }
 
+/// The `None` of a type that has one, if only inside a newtype.
+pub(crate) fn none<T: DeserializeOwned>() -> Option<T> {
+    T::deserialize(Absent).ok()
+}
+
+/// Gives `None` to whoever wants an option, and nothing to others.
+struct Absent;
+
+impl<'de> Deserializer<'de> for Absent {
+    type Error = value::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Self::Error> {
+        Err(de::Error::custom("there is no value"))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_none()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct seq tuple
+        tuple_struct map struct enum identifier ignored_any
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +169,18 @@ mod tests {
     }
 
     const NONE: Option<u8> = None;
+
+    #[test]
+    fn types_with_a_none() {
+        #[derive(Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        struct Wrapped(Option<u8>);
+        assert_eq!(none::<Option<u8>>(), Some(None));
+        assert_eq!(none::<Wrapped>(), Some(Wrapped(None)));
+        assert_eq!(none::<()>(), None);
+        assert_eq!(none::<u8>(), None);
+        assert_eq!(none::<Vec<Option<u8>>>(), None);
+        assert_eq!(none::<String>(), None);
+    }
 
     #[test]
     fn none_and_what_only_wraps_it() {

@@ -1,16 +1,430 @@
-//! Floor 4. Values of the application's own types, in the same tiers as answers: how their bytes are made.
+//! Floor 4. The door for values: database rows, tokens, settings, rendered fragments, anything that is no response.
+//!
+//! A value walks as an entry of its own through the same engine as responses do, with the same tiers, stale windows, collapse, limits and
+//! counters; its bytes are made by a [`Codec`](codec::Codec), and may be compressed and encrypted on the way.
+//!
+//! ```
+//! # #[cfg(feature = "sim")] {
+//! use layercake::data::{DataCache, DataPolicy};
+//! use layercake::policy::Level;
+//! use layercake::sim::SimRuntime;
+//! use layercake::tier::{MemoryTier, Tier};
+//! use layercake::{Cache, CacheConfig, DataKey, SchemaVersion};
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! let config = CacheConfig::new("shop", SchemaVersion(1)).build().unwrap();
+//! let runtime = SimRuntime::new();
+//! let tiers: [Arc<dyn Tier>; 1] = [Arc::new(MemoryTier::new(Level::L1, 1 << 20))];
+//! let data = DataCache::new(Cache::new(config, tiers, Arc::new(runtime.clone())), "https://shop.example");
+//!
+//! let key = DataKey::of("cache:product").with(42);
+//! let policy = DataPolicy::ttl(Duration::from_secs(300));
+//! let name: Result<String, _> = runtime.run(data.get_or_fetch(&key, &policy, || async { Ok::<_, std::io::Error>("lamp".to_owned()) }));
+//! assert_eq!(name.unwrap(), "lamp");
+//! runtime.run_background();
+//! assert_eq!(runtime.run(data.get::<String>(&key)).as_deref(), Some("lamp"));
+//! # }
+//! ```
+//!
+//! A key has one type of value: read as another, what does not decode is a miss, and what does is what the codec makes of it.
 
-#[allow(dead_code, reason = "for the cache of typed values")]
 mod absent;
+mod bundle;
 pub mod codec;
+mod error;
 #[cfg(feature = "encryption")]
 mod keyring;
-#[allow(dead_code, reason = "for the cache of typed values")]
+mod list;
+mod load;
+mod many;
+mod policy;
+mod raw;
+mod read;
 mod seal;
 
+pub use bundle::Bundle;
 #[cfg(feature = "postcard")]
 pub use codec::Postcard;
 pub use codec::{Codec, CodecError, Json};
+pub use error::{DataError, LoadError};
 #[cfg(feature = "encryption")]
 pub use keyring::{Keyring, KeyringError};
+pub use list::{Listed, ListedPage};
+pub use load::Loaded;
+pub use policy::{DataPolicy, PolicyError, Ttl};
 pub use seal::SealError;
+
+use crate::body::Body;
+use crate::engine::{Cache, Read, Reader, Unkept, Wanted};
+use crate::message::{Lines, Response};
+use crate::policy::key::KeyName;
+use crate::policy::{CacheKey, DataKey};
+use crate::runtime::Runtime;
+use crate::semantics::storage::NotStored;
+use load::{Given, Load, Loader, Maker, Opaque, VALUE, describe, take};
+use read::{Decode, Undecoded, ValueReader};
+use seal::Sealer;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+
+/// A cache for values. Cloning shares it.
+#[derive(Clone)]
+pub struct DataCache<C: Codec = Json> {
+    shelf: Arc<Shelf>,
+    codec: C,
+}
+
+/// What a data cache has that does not depend on its codec.
+#[derive(Clone)]
+struct Shelf {
+    cache: Cache,
+    site: Box<str>,
+    sealer: Arc<Sealer>,
+    base: DataPolicy,
+}
+
+impl DataCache {
+    /// Values in `cache`, written as JSON. `site` is the scheme and host of the service, such as `https://shop.example`: the edge
+    /// cache keeps everything under URLs, and those of another zone cost a name look-up each.
+    #[must_use]
+    pub fn new(cache: Cache, site: &str) -> Self {
+        let site = site.trim_end_matches('/').into();
+        let shelf = Shelf { cache, site, sealer: Arc::default(), base: DataPolicy::forever() };
+        Self { shelf: Arc::new(shelf), codec: Json }
+    }
+}
+
+impl<C: Codec> DataCache<C> {
+    /// The same values in another codec. What was written in the one is a miss to the other.
+    #[must_use]
+    pub fn codec<D: Codec>(self, codec: D) -> DataCache<D> {
+        DataCache { shelf: self.shelf, codec }
+    }
+
+    fn change(mut self, change: impl FnOnce(&mut Shelf)) -> Self {
+        let mut shelf = Arc::unwrap_or_clone(self.shelf);
+        change(&mut shelf);
+        self.shelf = Arc::new(shelf);
+        self
+    }
+
+    /// The policy of [`get`](Self::get), [`delete`](Self::delete), [`touch`](Self::touch), and of [`set`](Self::set) but for the lifetime.
+    /// Default: [`DataPolicy::forever`].
+    #[must_use]
+    pub fn policy(self, policy: DataPolicy) -> Self {
+        self.change(|shelf| shelf.base = policy)
+    }
+
+    /// Compresses values of more than so many bytes, up to 16 MiB, where that saves an eighth at least; `None` for no compression.
+    /// Streams of unknown length are kept as they are. Default: 4,096.
+    #[must_use]
+    pub fn compress_above(self, bytes: Option<u64>) -> Self {
+        self.change(|shelf| Arc::make_mut(&mut shelf.sealer).compress_above = bytes)
+    }
+
+    /// Encrypts all that is kept, bound to its key. What is not encrypted so, or with a secret that is not in the keyring, is then a miss.
+    /// Values of more than 16 MiB cannot be encrypted and are not kept.
+    #[cfg(feature = "encryption")]
+    #[must_use]
+    pub fn encrypted(self, keyring: Keyring) -> Self {
+        self.change(|shelf| Arc::make_mut(&mut shelf.sealer).keyring = Some(keyring))
+    }
+
+    /// With a [keyring](Self::encrypted), reads what is not encrypted all the same: while values of before are about.
+    #[cfg(feature = "encryption")]
+    #[must_use]
+    pub fn accept_plain(self, accept: bool) -> Self {
+        self.change(|shelf| Arc::make_mut(&mut shelf.sealer).accept_plain = accept)
+    }
+
+    /// The value under `key`, if it is kept and fresh. What is kept as `None` is not there.
+    pub async fn get<T: DeserializeOwned + Send + 'static>(&self, key: &DataKey) -> Option<T> {
+        let shelf = &*self.shelf;
+        let wanted = shelf.wanted(key, &shelf.base, Some(self.decode::<T>(false)));
+        let entry = shelf.cache.find_value(wanted).await?;
+        Read::take(entry.body).ok()?.downcast().ok().map(|value| *value)
+    }
+
+    /// The value under `key`, kept or else loaded; one that is loaded is kept behind the answer. Of those who want a value at the same time
+    /// in one isolate one loads it for all. `None` is kept for the policy's [`negative_ttl`](DataPolicy::negative_ttl).
+    ///
+    /// # Errors
+    ///
+    /// The loader's, when nothing kept may stand in; the limits of time; a loader that asks for its own value. Trouble
+    /// with the tiers is none: the loader's value comes back, and the trouble is counted.
+    pub async fn get_or_fetch<T, E, F, Fut>(
+        &self,
+        key: &DataKey,
+        policy: &DataPolicy,
+        loader: F,
+    ) -> Result<T, LoadError<E>>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let loader = move || {
+            let loading = loader();
+            async move { loading.await.map(Loaded::new) }
+        };
+        self.get_or_fetch_with(key, policy, loader).await
+    }
+
+    /// As [`get_or_fetch`](Self::get_or_fetch), for a loader that says for how long its value is good, or what tags it carries.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn get_or_fetch_with<T, E, F, Fut>(
+        &self,
+        key: &DataKey,
+        policy: &DataPolicy,
+        loader: F,
+    ) -> Result<T, LoadError<E>>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: Send + 'static,
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Loaded<T>, E>> + Send + 'static,
+    {
+        let codec = self.codec.clone();
+        let load: Load = Box::new(move || {
+            let loading = loader();
+            Box::pin(async move {
+                let Loaded { value, lifetime, tags } = loading.await.map_err(|error| Box::new(error) as Opaque)?;
+                Ok(Given { lifetime, tags, ..Given::of(&codec, value) })
+            })
+        });
+        self.shelf.load_as(key, policy, self.decode::<T>(true), load).await
+    }
+
+    /// Keeps `value` for `ttl` in all tiers, in place of what they have. A value that is being loaded under the key is not
+    /// kept after it.
+    ///
+    /// # Errors
+    ///
+    /// When the value cannot be written, is too large, or when a tier neither took it nor gave up what it had.
+    pub async fn set<T: Serialize + ?Sized>(
+        &self,
+        key: &DataKey,
+        value: &T,
+        ttl: impl Into<Ttl>,
+    ) -> Result<(), DataError> {
+        let policy = self.shelf.base.clone().lasting(ttl.into());
+        self.set_under(key, value, &policy).await
+    }
+
+    /// The same under a policy, for stale windows, tags and a choice of tiers.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set).
+    pub async fn set_under<T: Serialize + ?Sized>(
+        &self,
+        key: &DataKey,
+        value: &T,
+        policy: &DataPolicy,
+    ) -> Result<(), DataError> {
+        let bytes = self.codec.encode(value)?;
+        self.shelf.put(key, policy, Some(C::CONTENT_TYPE), bytes.into()).await
+    }
+
+    /// Lets the value under `key` live for `ttl` from now, as it is. Whether there was one: a value no longer fresh is left alone. It
+    /// costs a read and a write of each tier.
+    ///
+    /// # Errors
+    ///
+    /// As [`set`](Self::set).
+    pub async fn touch(&self, key: &DataKey, ttl: impl Into<Ttl>) -> Result<bool, DataError> {
+        let shelf = &*self.shelf;
+        let policy = shelf.base.clone().lasting(ttl.into());
+        policy.check()?;
+        let touched = shelf.cache.touch_value(shelf.wanted(key, &policy, None), policy.ttl.0).await;
+        touched.map_err(|why| unkept(key, &policy, &why))
+    }
+
+    /// Forgets the value under `key` in all tiers, before the future ends: whoever asks this isolate afterwards does not get it. Edge
+    /// caches of other data centres keep theirs until it expires.
+    ///
+    /// # Errors
+    ///
+    /// When a tier did not answer in time, or refused.
+    pub async fn delete(&self, key: &DataKey) -> Result<(), DataError> {
+        self.delete_many(std::slice::from_ref(key)).await
+    }
+
+    /// The same for several keys, all at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`delete`](Self::delete).
+    pub async fn delete_many(&self, keys: &[DataKey]) -> Result<(), DataError> {
+        let shelf = &*self.shelf;
+        let named = keys.iter().map(|key| (shelf.key(key), Arc::clone(&shelf.base.policy))).collect();
+        if shelf.cache.forget_values(named).await {
+            return Ok(());
+        }
+        let names: Vec<&str> = keys.iter().map(DataKey::as_str).collect();
+        Err(DataError::Unforgotten(names.join(", ")))
+    }
+
+    /// The way from bytes to values of a type; where `None` is kept, to that if it `may_be_none`.
+    fn decode<T: DeserializeOwned + Send + 'static>(&self, may_be_none: bool) -> Decode {
+        let codec = self.codec.clone();
+        let decode = move |bytes: Option<&[u8]>| {
+            let value = match bytes {
+                Some(bytes) => codec.decode::<T>(bytes).map_err(Undecoded::Codec)?,
+                None if may_be_none => absent::none::<T>().ok_or(Undecoded::None)?,
+                None => return Err(Undecoded::None),
+            };
+            Ok(Box::new(value) as Opaque)
+        };
+        Decode { content_type: Some(C::CONTENT_TYPE), decode: Some(Arc::new(decode)) }
+    }
+}
+
+/// Why there is no value.
+enum Missing {
+    Failed(Opaque),
+    Late,
+    Recursive,
+}
+
+impl Shelf {
+    fn key(&self, key: &DataKey) -> CacheKey {
+        self.cache.key_of_value(&self.site, key)
+    }
+
+    fn runtime(&self) -> &Arc<dyn Runtime> {
+        self.cache.runtime()
+    }
+
+    fn reader(&self, key: &CacheKey, policy: &DataPolicy, decode: Decode) -> ValueReader {
+        ValueReader {
+            key: key.clone(),
+            sealer: Arc::clone(&self.sealer),
+            runtime: Arc::clone(self.runtime()),
+            limit: policy.policy.terms.store.max_body,
+            decode,
+        }
+    }
+
+    fn maker(&self, key: &CacheKey, policy: &DataPolicy, content_type: Option<&'static str>) -> Maker {
+        Maker {
+            key: key.clone(),
+            sealer: Arc::clone(&self.sealer),
+            runtime: Arc::clone(self.runtime()),
+            content_type,
+            negative: policy.negative,
+        }
+    }
+
+    fn wanted(&self, key: &DataKey, policy: &DataPolicy, decode: Option<Decode>) -> Wanted {
+        let key = self.key(key);
+        let reader = decode.map(|decode| Arc::new(self.reader(&key, policy, decode)) as Arc<dyn Reader>);
+        Wanted { key, policy: Arc::clone(&policy.policy), tags: Arc::clone(&policy.tags), reader }
+    }
+
+    /// The value under `key`, kept or loaded, as it is in truth.
+    async fn load_as<T: 'static, E: 'static>(
+        &self,
+        key: &DataKey,
+        policy: &DataPolicy,
+        decode: Decode,
+        load: Load,
+    ) -> Result<T, LoadError<E>> {
+        let late = || LoadError::TimedOut { key: key.to_string(), limit: policy.hard_limit() };
+        match self.load(key, policy, decode, load).await {
+            Ok(value) => value.downcast().map(|value| *value).map_err(|_| late()),
+            Err(Missing::Failed(error)) => Err(error.downcast().map_or_else(|_| late(), |e| LoadError::Loader(*e))),
+            Err(Missing::Late) => Err(late()),
+            Err(Missing::Recursive) => Err(LoadError::Recursive { key: key.to_string() }),
+        }
+    }
+
+    /// The value under `key`, kept or loaded.
+    async fn load(&self, key: &DataKey, policy: &DataPolicy, decode: Decode, load: Load) -> Result<Opaque, Missing> {
+        let wanted = self.wanted(key, policy, Some(decode.clone()));
+        let name = wanted.key.name();
+        if load::is_loading(&name) {
+            return Err(Missing::Recursive);
+        }
+        if let Err(why) = policy.check() {
+            self.runtime().log(&["layercake: ", &why.to_string()].concat());
+            return unkept_value(load, name).await;
+        }
+        let load = Arc::new(Mutex::new(Some(load)));
+        let loader = Loader { maker: self.maker(&wanted.key, policy, decode.content_type), load: Arc::clone(&load) };
+        let reader = self.reader(&wanted.key, policy, decode);
+        let Response { status, headers, body, .. } =
+            self.cache.walk_to_value(wanted, loader).await.map_err(Missing::Failed)?;
+        if status != VALUE {
+            return Err(Missing::Late);
+        }
+        let body = match Read::take(body) {
+            Ok(value) => return Ok(value),
+            Err(body) => body,
+        };
+        // Another request's loader has brought it.
+        match reader.value(status, &*headers, body).await {
+            Ok(value) => Ok(value),
+            // It is of another type.
+            Err(_) => match take(&load) {
+                Some(load) => unkept_value(load, name).await,
+                None => Err(Missing::Late),
+            },
+        }
+    }
+
+    /// Keeps a value whose bytes these are.
+    async fn put(
+        &self,
+        key: &DataKey,
+        policy: &DataPolicy,
+        content_type: Option<&str>,
+        body: Body,
+    ) -> Result<(), DataError> {
+        policy.check()?;
+        let wanted = self.wanted(key, policy, None);
+        let sealed = self.sealer.seal(&**self.runtime(), &wanted.key, content_type, body).await;
+        let sealed = sealed.map_err(|why| DataError::Seal { key: key.to_string(), why })?;
+        let mut headers = Box::new(Lines::default());
+        describe(&mut headers, sealed.fields);
+        let response = Response { status: VALUE, headers, body: sealed.body, luggage: None };
+        self.cache.put_value(wanted, response).await.map_err(|why| unkept(key, policy, &why))
+    }
+}
+
+/// A loader's value, for the one who asked alone.
+async fn unkept_value(load: Load, name: KeyName) -> Result<Opaque, Missing> {
+    let given = load::run(load, name).await.map_err(Missing::Failed)?;
+    match (given.value, given.bytes) {
+        (Some(value), _) => Ok(value),
+        (None, Ok(Some(body))) => Ok(Box::new(body)),
+        (None, _) => Err(Missing::Late),
+    }
+}
+
+fn unkept(key: &DataKey, policy: &DataPolicy, why: &Unkept) -> DataError {
+    let key = key.to_string();
+    match why {
+        Unkept::Refused(NotStored::TooLarge) => DataError::TooLarge { key, limit: policy.policy.terms.store.max_body },
+        // A later change has come before it.
+        Unkept::Refused(_) | Unkept::Nowhere => DataError::Nowhere { key },
+        Unkept::Tier(tier, trouble) => DataError::Tier { key, tier, why: trouble.as_str() },
+    }
+}
+
+impl<C: Codec> fmt::Debug for DataCache<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DataCache")
+            .field("cache", &self.shelf.cache)
+            .field("site", &self.shelf.site)
+            .finish_non_exhaustive()
+    }
+}

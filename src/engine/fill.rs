@@ -211,7 +211,8 @@ impl Cache {
         if plan.policy.terms.store.to_the_letter && !response.headers.has("date") {
             response.headers.set("date", &date::format(now));
         }
-        let mut declared = self.declare(plan, &freshness, response);
+        let mut declared =
+            if plan.is_for_a_client() { self.declare(plan, &freshness, response) } else { Declared::default() };
         if !varies.is_empty() {
             say_what_it_varies_on(plan, response);
         }
@@ -240,6 +241,8 @@ impl Cache {
             family: slot.family,
             part,
             declared,
+            #[cfg(feature = "data")]
+            tags: plan.tags_of(response),
             ..Head::default()
         };
         let l2_keeps = !stripped && renews.is_some_and(|old| outlasts(old, &head));

@@ -23,6 +23,16 @@ pub(super) struct Void {
     route: RouteId,
     key: CacheKey,
     tiers: Tiers,
+    /// A store that says it has nothing may be behind the times: it is told all the same.
+    surely: bool,
+}
+
+#[cfg(feature = "data")]
+impl Void {
+    /// An entry to be forgotten whatever the tiers say they have.
+    pub(super) const fn surely(route: RouteId, key: CacheKey, tiers: Tiers) -> Self {
+        Self { route, key, tiers, surely: true }
+    }
 }
 
 impl Cache {
@@ -49,7 +59,7 @@ impl Cache {
     /// Forgets, behind the response, what was found.
     pub(super) fn forget_behind(&self, plan: &Plan, question: &Question) {
         let key = question.slot().clone();
-        drop(self.forget(Void { route: plan.route, key, tiers: plan.policy.terms.tiers }));
+        drop(self.forget(Void { route: plan.route, key, tiers: plan.policy.terms.tiers, surely: false }));
     }
 
     /// The entry of a GET of `target` by whoever made the change, under the table's policy and under that of the door which
@@ -66,7 +76,7 @@ impl Cache {
             let key = CacheKey::of(&self.config.0.prefix, &keyed);
             let known = |other: &Void| other.key == key && other.tiers == terms.tiers;
             if !terms.bypass && !voids.iter().any(known) {
-                voids.push(Void { route, key, tiers: terms.tiers });
+                voids.push(Void { route, key, tiers: terms.tiers, surely: false });
             }
         }
     }
@@ -77,36 +87,40 @@ impl Cache {
         self.config.0.living.voids.covers(&question.names(), head.freshness.born)
     }
 
-    /// Forgets entries before the answer goes out, so that whoever changed something sees the change.
-    pub(super) async fn forget_now(&self, voids: Vec<Void>) {
+    /// Forgets entries before the answer goes out, so that whoever changed something sees the change. Whether all tiers have done
+    /// so by then.
+    pub(super) async fn forget_now(&self, voids: Vec<Void>) -> bool {
         let under_way: Vec<_> = voids.into_iter().map(|void| self.forget(void)).collect();
         let all = async {
+            let mut done = true;
             for finished in under_way {
-                let _ = finished.await;
+                done &= finished.await.unwrap_or(false);
             }
+            done
         };
-        let _ = within(&*self.runtime, Some(PATIENCE), Box::pin(all)).await;
+        within(&*self.runtime, Some(PATIENCE), Box::pin(all)).await.unwrap_or(false)
     }
 
     /// Forgets an entry behind the response; the receiver hears of the end.
-    fn forget(&self, Void { route, key, tiers }: Void) -> oneshot::Receiver<()> {
+    fn forget(&self, Void { route, key, tiers, surely }: Void) -> oneshot::Receiver<bool> {
         let (done, finished) = oneshot::channel();
         self.config.record(route, Event::Invalidated);
         self.config.0.living.voids.add(key.name(), self.runtime.now());
         let cache = self.clone();
         self.runtime.spawn(Box::pin(async move {
+            let mut all = true;
             // Furthest first, so that none is filled again from one that still has it.
             for (_, tier) in cache.allowed(tiers).rev() {
                 // A deletion in L2 costs ten reads: only of what is there.
-                if tier.level() == Level::L2 {
+                if tier.level() == Level::L2 && !surely {
                     let found = within(&*cache.runtime, Some(LIMIT), tier.get(&key, cache.runtime.now())).await;
                     if matches!(found, Some(Ok(None))) {
                         continue;
                     }
                 }
-                cache.delete(route, &key, tier, Some(LIMIT)).await;
+                all &= cache.delete(route, &key, tier, Some(LIMIT)).await;
             }
-            let _ = done.send(());
+            let _ = done.send(all);
         }));
         finished
     }

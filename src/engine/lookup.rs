@@ -49,6 +49,8 @@ impl Cache {
             let (mut reason, mut stored) = (missing, None::<Hit>);
             for (place, tier) in self.allowed(plan.policy.terms.tiers) {
                 let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
+                #[cfg(feature = "data")]
+                let Some(entry) = self.read(plan, entry).await else { continue };
                 let (now, head, level) = (self.runtime.now(), &entry.head, tier.level());
                 if self.is_void(question, head) {
                     continue;

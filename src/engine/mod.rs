@@ -9,6 +9,7 @@
 //! | `fill`, `variants`, `store`, `parts`, `retry` | an answer on its way out and into the tiers |
 //! | `revalidate`, `leases`, `renew` | the refresh behind a response, who does it, and what a 304 changes |
 //! | `invalidate`, `voids` | what unsafe requests make void |
+//! | `data`, `many` | the same walk for a value: a key and a loader in place of a request and a handler (feature `data`) |
 //! | `verify`, `quarantine`, `noting` | looking at answers again (feature `verify`) |
 //! | `config`, `living`, `admin` | what an isolate keeps; who may see it |
 
@@ -16,6 +17,8 @@ pub mod admin;
 mod ask;
 mod breaker;
 mod config;
+#[cfg(feature = "data")]
+mod data;
 mod detach;
 mod fill;
 mod flight;
@@ -25,6 +28,8 @@ mod landing;
 mod leases;
 mod living;
 mod lookup;
+#[cfg(feature = "data")]
+mod many;
 #[cfg(feature = "verify")]
 mod noting;
 mod parts;
@@ -44,6 +49,10 @@ mod verify;
 mod voids;
 
 pub use config::{CacheConfig, CacheConfigBuilder, ConfigError, HotOptions, UNKEYED_HEADERS};
+#[cfg(feature = "data")]
+pub(crate) use data::{Read, Reader, Unkept, Wanted};
+#[cfg(feature = "data")]
+pub(crate) use many::Sought;
 
 use crate::message::{Ask, RequestView, Response};
 #[cfg(feature = "worker")]
@@ -128,6 +137,12 @@ impl Cache {
     #[must_use]
     pub const fn config(&self) -> &CacheConfig {
         &self.config
+    }
+
+    /// What the host lends.
+    #[cfg(feature = "data")]
+    pub(crate) const fn runtime(&self) -> &Arc<dyn Runtime> {
+        &self.runtime
     }
 
     /// Answers `request` from the tiers or from `origin`.
@@ -245,7 +260,7 @@ impl Cache {
         (route, policy): (RouteId, Arc<Policy>),
         origin: O,
     ) -> Result<Response, O::Error> {
-        let plan = Plan { route, policy, head: false, cacheable_method: true };
+        let plan = Plan::new(route, policy, false, true);
         let answer = self.pass(&plan, Forward::BY_POLICY, origin).await;
         self.exit(&plan, answer)
     }
@@ -255,9 +270,7 @@ impl Cache {
         let event = answer.as_ref().map_or(Event::Error, |answer| answer.event);
         self.config.record(plan.route, event);
         let now = answer.as_ref().map_or_else(|_| self.runtime.now(), |answer| answer.now);
-        if let Some(line) = self.config.due_log_line(now) {
-            self.runtime.log(&line);
-        }
+        self.log_if_due(now);
         answer.map(|Answer { mut response, status, .. }| {
             if plan.policy.terms.strip_targets {
                 for target in &plan.policy.terms.store.targets {
@@ -270,6 +283,12 @@ impl Cache {
             }
             response
         })
+    }
+
+    fn log_if_due(&self, now: Timestamp) {
+        if let Some(line) = self.config.due_log_line(now) {
+            self.runtime.log(&line);
+        }
     }
 
     /// The tiers the policy allows, with their places, nearest first.

@@ -23,6 +23,9 @@ pub(super) struct Plan {
     pub(super) head: bool,
     /// The client asked with GET or HEAD, so that caches in front might keep the answer.
     pub(super) cacheable_method: bool,
+    /// No request stands behind it, but the wish for a value.
+    #[cfg(feature = "data")]
+    pub(super) value: Option<super::data::Value>,
 }
 
 pub(super) enum Gate {
@@ -116,6 +119,26 @@ pub(super) struct Question {
 }
 
 impl Plan {
+    /// For a request.
+    pub(super) fn new(route: RouteId, policy: Arc<Policy>, head: bool, cacheable_method: bool) -> Self {
+        Self {
+            route,
+            policy,
+            head,
+            cacheable_method,
+            #[cfg(feature = "data")]
+            value: None,
+        }
+    }
+
+    /// Whether a client is going to see the answer, and caches in front of this one.
+    pub(super) fn is_for_a_client(&self) -> bool {
+        #[cfg(feature = "data")]
+        return self.value.is_none();
+        #[cfg(not(feature = "data"))]
+        true
+    }
+
     pub(super) fn of(config: &CacheConfig, request: &dyn RequestView) -> (Self, Gate) {
         let (route, policy) = config.routes().find(request.path());
         Self::build(config, route, Arc::clone(policy), request)
@@ -136,7 +159,7 @@ impl Plan {
                 None => Gate::Forward(Forward::bypass("key-value", true)),
             },
         };
-        (Self { route, policy, head, cacheable_method: get || head }, gate)
+        (Self::new(route, policy, head, get || head), gate)
     }
 }
 
@@ -277,26 +300,20 @@ fn question(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) ->
     if *keyed.path != *request.path() || keyed.query.as_deref() != request.query() {
         ask.target = Some(target.clone());
     }
+    // RFC 9110 section 14.2: a range has a meaning for GET only.
+    let conditions = Conditions::of(request, request.method() == "GET");
+    let key = CacheKey::of(&config.0.prefix, &keyed);
     Some(Question {
-        key: CacheKey::of(&config.0.prefix, &keyed),
-        variant: None,
-        primary: None,
-        begun: config.0.living.voids.count(),
-        seen: config.0.living.flights.landings(),
-        in_l2: false,
-        fields: request.keep_fields(),
-        // RFC 9110 section 14.2: a range has a meaning for GET only.
-        conditions: Conditions::of(request, request.method() == "GET"),
         authorization,
         personal: (!policy.terms.anonymous && request.has("authorization"))
             || parts.iter().any(|(label, value)| label.starts_with("cookie:") && value.is_some()),
         no_store: directives.as_ref().is_some_and(|cc| cc.no_store),
         directives: directives.filter(|_| letter),
-        ask,
         target,
         hide,
         #[cfg(feature = "verify")]
         computed_from: noting.into_names(),
+        ..Question::bare(config, key, conditions, request.keep_fields(), ask)
     })
 }
 
@@ -307,6 +324,35 @@ fn counted(keyed: &Keyed<'_>) -> Box<str> {
 }
 
 impl Question {
+    /// One put now, by nobody in particular.
+    pub(super) fn bare(
+        config: &CacheConfig,
+        key: CacheKey,
+        conditions: Conditions,
+        fields: Arc<dyn Fields + Send + Sync>,
+        ask: Ask,
+    ) -> Self {
+        Self {
+            key,
+            variant: None,
+            primary: None,
+            begun: config.0.living.voids.count(),
+            seen: config.0.living.flights.landings(),
+            in_l2: false,
+            fields,
+            conditions,
+            authorization: false,
+            personal: false,
+            no_store: false,
+            directives: None,
+            hide: ask.hide,
+            ask,
+            target: "".into(),
+            #[cfg(feature = "verify")]
+            computed_from: Vec::new(),
+        }
+    }
+
     /// Whether the response sends the client to what it asked, by the same key.
     #[inline(never)]
     pub(super) fn leads_back(&self, plan: &Plan, response: &Response) -> bool {

@@ -51,6 +51,39 @@ impl Cache {
         found.ok().flatten()
     }
 
+    /// The entries that a tier has under `keys`, asked for at once.
+    #[cfg(feature = "data")]
+    pub(super) async fn look_many(
+        &self,
+        route: RouteId,
+        keys: &[CacheKey],
+        tier: &Arc<dyn Tier>,
+    ) -> Vec<Option<StoredResponse>> {
+        let (since, level, living) = (self.runtime.now(), tier.level(), &self.config.0.living);
+        let guarded = tier.timeout().is_some();
+        if guarded && !living.breakers.lets_through(level, Way::Read, since) {
+            self.skipped(route, tier, Operation::Get);
+            return Vec::new();
+        }
+        let got = within(&*self.runtime, tier.timeout(), tier.get_many(keys, since)).await;
+        let Some(got) = got else {
+            self.failed(route, tier, Operation::Get, Trouble::TimedOut, Event::TierFailed, None);
+            living.breakers.note(level, Way::Read, since, self.runtime.now(), Verdict::Badly);
+            return Vec::new();
+        };
+        let mut worst = None;
+        let found = keys.iter().zip(got).map(|(key, got)| {
+            let found = self.found(route, key, tier, Some(got));
+            worst = found.as_ref().err().copied().or(worst);
+            found.ok().flatten()
+        });
+        let found = found.collect();
+        if guarded {
+            living.breakers.note(level, Way::Read, since, self.runtime.now(), verdict(worst.as_ref()));
+        }
+        found
+    }
+
     fn found(
         &self,
         route: RouteId,

@@ -19,11 +19,10 @@
 use crate::entry::wire::hex;
 use crate::entry::{KeyCheck, Selecting};
 use crate::message::RequestView;
+use crate::policy::named::{self, DataKey};
 use crate::semantics::invalidation::without_default_port;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// The version of what the app stores. Raise it when a new release must not read what the old one stored.
@@ -72,6 +71,11 @@ impl KeyPrefix {
     pub fn app(&self) -> &str {
         &self.app
     }
+
+    /// What the names of values begin with in a key-value store.
+    pub(crate) fn of_values(&self) -> String {
+        [&*self.name, ":="].concat()
+    }
 }
 
 /// What of a request enters its key.
@@ -116,31 +120,14 @@ pub struct CacheKey {
     /// `scheme://authority`, the site the entry belongs to.
     site: Box<str>,
     digest: [u8; 32],
+    /// What stands in the store's name in place of the digest.
+    readable: Option<Arc<str>>,
 }
 
 /// The bytes that name an entry.
 pub type KeyName = [u8; 20];
 
-/// A map by name.
-pub(crate) type NameMap<T> = HashMap<KeyName, T, BuildHasherDefault<NameHasher>>;
-
-/// A key's name is a digest already: its first bytes are as good a hash as any.
-#[derive(Default)]
-pub(crate) struct NameHasher(u64);
-
-impl Hasher for NameHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes.iter().take(8) {
-            self.0 = self.0 << 8 | u64::from(*byte);
-        }
-    }
-
-    fn write_usize(&mut self, _: usize) {}
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+pub(crate) use super::name_map::NameMap;
 
 impl CacheKey {
     /// The key of what was asked.
@@ -157,7 +144,21 @@ impl CacheKey {
             input.part(label.as_bytes());
             input.optional(b"=", value.as_deref());
         }
-        Self { prefix: Arc::clone(&prefix.name), site: site.into_boxed_str(), digest: input.finish() }
+        Self::made(prefix, site.into_boxed_str(), input)
+    }
+
+    fn made(prefix: &KeyPrefix, site: Box<str>, input: KeyInput) -> Self {
+        Self { prefix: Arc::clone(&prefix.name), site, digest: input.finish(), readable: None }
+    }
+
+    /// The key of a value that no request stands behind: the SHA-256 of parts 1 and 2, the text `layercake data 1`, and the value's own
+    /// key, each preceded by its length. `site` is where a cache keyed by URL has it.
+    #[must_use]
+    pub fn of_value(prefix: &KeyPrefix, site: &str, key: &DataKey) -> Self {
+        let mut input = KeyInput::new(prefix);
+        input.part(b"layercake data 1");
+        input.part(key.as_str().as_bytes());
+        Self { readable: Some(key.shared()), ..Self::made(prefix, site.into(), input) }
     }
 
     /// The key of the variant with these selecting fields in a family: the SHA-256 of the text `layercake variant 1`, this
@@ -173,7 +174,12 @@ impl CacheKey {
             input.part(name.as_bytes());
             input.optional(b"=", value.as_deref());
         }
-        Self { prefix: Arc::clone(&self.prefix), site: self.site.clone(), digest: input.finish() }
+        self.beside(input)
+    }
+
+    /// Another key of the same site.
+    fn beside(&self, input: KeyInput) -> Self {
+        Self { digest: input.finish(), readable: None, ..self.clone() }
     }
 
     /// The key of the marker that says who refreshes this entry: the SHA-256 of the text `layercake lease 1` and this key's digest,
@@ -183,7 +189,7 @@ impl CacheKey {
         let mut input = KeyInput(Sha256::new());
         input.part(b"layercake lease 1");
         input.part(&self.digest);
-        Self { digest: input.finish(), ..self.clone() }
+        self.beside(input)
     }
 
     /// The key of something the cache keeps for itself, under this key's site: no request's key is made so.
@@ -193,7 +199,7 @@ impl CacheKey {
         input.part(b"layercake marker 1");
         input.part(kind.as_bytes());
         input.part(name.as_bytes());
-        Self { digest: input.finish(), ..self.clone() }
+        self.beside(input)
     }
 
     /// Scheme and authority of the site the entry belongs to.
@@ -212,7 +218,7 @@ impl CacheKey {
     pub(crate) fn for_tests(n: u32) -> Self {
         let mut digest = [0; 32];
         digest[..4].copy_from_slice(&n.to_be_bytes());
-        Self { prefix: "lc1:test:v1".into(), site: "https://test.example".into(), digest }
+        Self { prefix: "lc1:test:v1".into(), site: "https://test.example".into(), digest, readable: None }
     }
 
     /// The bytes that name the entry in memory.
@@ -231,12 +237,16 @@ impl CacheKey {
         check
     }
 
-    /// The entry's name in a key-value store: `lc1:app:v1:` and 40 hex digits.
+    /// The entry's name in a key-value store: `lc1:app:v1:` and 40 hex digits. A value's is `lc1:app:v1:=` and its own key; of one that
+    /// would be longer than 512 bytes what fits, `~` and 40 hex digits.
     #[must_use]
     pub fn store_name(&self) -> String {
         let mut name = String::with_capacity(self.prefix.len() + 41);
         name.push_str(&self.prefix);
         name.push(':');
+        if let Some(readable) = &self.readable {
+            return named::store_name(name, readable, || hex(&self.digest[..20]));
+        }
         name.push_str(&hex(&self.digest[..20]));
         name
     }

@@ -7,6 +7,8 @@ pub mod key;
 mod keyer;
 #[cfg(feature = "lint")]
 pub mod lint;
+mod name_map;
+mod named;
 pub mod path;
 mod patience;
 mod pattern;
@@ -16,6 +18,7 @@ mod tiers;
 
 pub use key::{CacheKey, KeyPrefix, SchemaVersion};
 pub(crate) use keyer::{Computed, Keyer, Values};
+pub use named::DataKey;
 use patience::Patience;
 pub use query::QueryKey;
 pub use routes::{RouteId, Routes};

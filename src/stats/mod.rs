@@ -239,7 +239,7 @@ impl RouteStats {
 /// What the counters said at one moment, for one isolate since it started.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
-    /// The routes in order of the table, the fallback last; behind it, where a table was replaced, what was counted for routes
+    /// The routes in order of the table, the fallback last; behind it the values of the data cache (`(values)`, feature `data`) and, where a table was replaced, what was counted for routes
     /// that are no more (`(former)`).
     pub routes: Vec<RouteStats>,
     /// What went wrong with the tiers, for each that had any trouble.

@@ -1,4 +1,4 @@
-use super::{Takes, Tier, TierError};
+use super::{Listed, Page, Takes, Tier, TierError};
 use crate::entry::StoredResponse;
 use crate::policy::{
     CacheKey, Level,
@@ -126,7 +126,7 @@ impl Tier for MemoryTier {
             });
         Box::pin(ready(match weight {
             Some(weight) if entry.body.try_clone().is_some() => {
-                let slot = Slot { entry, weight, until: now.plus(stay), last_use: 0 };
+                let slot = Slot { key: key.clone(), entry, weight, until: now.plus(stay), last_use: 0 };
                 self.shelf().put(key.name(), slot, self.budget);
                 Ok(())
             }
@@ -137,6 +137,16 @@ impl Tier for MemoryTier {
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
         self.shelf().remove(&key.name());
         Box::pin(ready(Ok(())))
+    }
+
+    /// An entry whose time is up is listed until it is asked for, with the time it had.
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, TierError>> {
+        Box::pin(ready(Ok(Page::of(self.shelf().listed(prefix), cursor, limit))))
     }
 }
 
@@ -151,6 +161,7 @@ struct Shelf {
 }
 
 struct Slot {
+    key: CacheKey,
     entry: StoredResponse,
     weight: u64,
     until: Timestamp,
@@ -184,6 +195,15 @@ impl Shelf {
                 self.remove(&oldest);
             }
         }
+    }
+
+    fn listed(&self, prefix: &str) -> Vec<Listed> {
+        let named = self.slots.values().map(|slot| (slot.key.store_name(), slot));
+        let listed = named.filter(|(name, _)| name.starts_with(prefix)).map(|(name, slot)| {
+            let head = Some((*slot.entry.head).clone());
+            Listed { name, expires: Some(slot.until), head }
+        });
+        listed.collect()
     }
 
     fn note_use(&mut self, name: KeyName) -> u64 {
@@ -266,6 +286,35 @@ mod tests {
             assert!(holds(&tier, 1, 0));
         }
         assert!(tier.shelf().uses.len() < 25);
+    }
+
+    #[test]
+    fn what_it_has_is_listed_in_pages() {
+        let tier = MemoryTier::new(Level::L1, 100_000);
+        for n in [3, 1, 0x0100_0000, 2] {
+            put(&tier, n, "a").unwrap();
+        }
+        let list = |prefix: &str, cursor: Option<&str>, limit| {
+            let page = tier.list(prefix, cursor, limit).now_or_never().unwrap().unwrap();
+            (page.entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>(), page.cursor)
+        };
+        let names: Vec<_> = [1, 2, 3, 0x0100_0000].map(|n| key(n).store_name()).into();
+        assert_eq!(list("lc1:test:v1:", None, 10), (names.clone(), None));
+        assert_eq!(list("", None, 4), (names.clone(), None));
+        assert_eq!(list("lc1:test:v1:00", None, 10), (names[..3].to_vec(), None));
+        assert_eq!(list("lc1:test:v2:", None, 10), (Vec::new(), None));
+        let (first, cursor) = list("", None, 3);
+        assert_eq!(first, names[..3]);
+        assert_eq!(list("", cursor.as_deref(), 3), (names[3..].to_vec(), None));
+        // A page has at least one entry; one that is gone meanwhile is no obstacle.
+        let (first, cursor) = list("", None, 0);
+        assert_eq!(first, names[..1]);
+        tier.delete(&key(1)).now_or_never().unwrap().unwrap();
+        assert_eq!(list("", cursor.as_deref(), 9), (names[1..].to_vec(), None));
+        let page = tier.list(&names[1], None, 9).now_or_never().unwrap().unwrap();
+        let expected = tier.get(&key(2), START).now_or_never().unwrap().unwrap().unwrap().head;
+        assert_eq!(page.entries[0].head.as_ref(), Some(&*expected));
+        assert_eq!(page.entries[0].expires, Some(START.plus(Duration::from_secs(60))));
     }
 
     #[test]

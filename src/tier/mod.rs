@@ -5,8 +5,12 @@
 //! [`timeout`](Tier::timeout), is treated as a missing one.
 
 mod memory;
+mod page;
+mod several;
 
 pub use memory::MemoryTier;
+pub use page::{Listed, Page};
+pub(crate) use several::several;
 
 use crate::entry::StoredResponse;
 use crate::policy::{CacheKey, Level};
@@ -45,6 +49,9 @@ pub enum TierError {
     #[error("the entry was refused: {0}")]
     Refused(String),
 }
+
+/// What a tier answers when it is asked for an entry.
+pub type Found = Result<Option<StoredResponse>, TierError>;
 
 /// A place that keeps stored responses.
 pub trait Tier: Send + Sync {
@@ -91,4 +98,22 @@ pub trait Tier: Send + Sync {
 
     /// Forgets the entry under `key`.
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>>;
+
+    /// The entries under `keys`, one answer for each key, in their order; a key may be there twice. Default: [`get`](Self::get)
+    /// of each, at most six under way at a time.
+    fn get_many<'a>(&'a self, keys: &'a [CacheKey], now: Timestamp) -> BoxFuture<'a, Vec<Found>> {
+        Box::pin(several(Box::new(keys.iter().map(move |key| self.get(key, now)))))
+    }
+
+    /// Up to `limit` (at least one) of the entries whose names in the store begin with `prefix`, in the order of the names' bytes, from
+    /// where the page before ended. What was stored or deleted a moment ago may not show, and what is listed may be gone when it is
+    /// asked for. Default: refused.
+    fn list<'a>(
+        &'a self,
+        _prefix: &'a str,
+        _cursor: Option<&'a str>,
+        _limit: usize,
+    ) -> BoxFuture<'a, Result<Page, TierError>> {
+        Box::pin(std::future::ready(Err(TierError::Refused("this tier cannot list what it has".to_owned()))))
+    }
 }

@@ -33,6 +33,7 @@ const MAX_HEAD: u32 = 256 << 10;
 const ENVELOPE: &str = "envelope";
 
 /// A KV namespace as a tier.
+#[derive(Clone)]
 pub struct KvTier {
     env: SendWrapper<worker::Env>,
     binding: String,

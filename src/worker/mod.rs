@@ -31,6 +31,8 @@
 mod admin;
 mod body;
 mod convert;
+#[cfg(feature = "data")]
+mod data;
 mod edge;
 mod js;
 mod kv;
@@ -38,6 +40,8 @@ mod live;
 mod runtime;
 
 pub use convert::into_response;
+#[cfg(feature = "data")]
+pub use data::{Data, body_of, response_of};
 pub use edge::EdgeTier;
 pub use kv::KvTier;
 pub use live::TableState;
@@ -168,13 +172,22 @@ impl Isolate {
 
     /// The cache of one request: the hot tier and the default edge cache. Add KV with [`Opened::kv`].
     pub fn open(&self, env: &worker::Env, ctx: worker::Context) -> Opened<'_> {
+        self.open_on(env, WorkerRuntime::new(ctx))
+    }
+
+    /// The same for a scheduled event: for the [data](Opened::data) cache, as there is no request to answer.
+    pub fn open_scheduled(&self, env: &worker::Env, ctx: worker::ScheduleContext) -> Opened<'_> {
+        self.open_on(env, WorkerRuntime::scheduled(ctx))
+    }
+
+    fn open_on(&self, env: &worker::Env, runtime: WorkerRuntime) -> Opened<'_> {
         let kept = self.kept.get_or_init(|| {
             Kept::of(match self.table {
                 Source::Code(table) => table(),
                 Source::Env(table) => table(env),
             })
         });
-        let runtime = WorkerRuntime::new(ctx);
+        let runtime = Arc::new(runtime);
         if !kept.told.swap(true, Ordering::Relaxed) {
             kept.tell(&runtime);
         }
@@ -195,7 +208,7 @@ impl Isolate {
 pub struct Opened<'a> {
     kept: &'a Kept,
     env: worker::Env,
-    runtime: WorkerRuntime,
+    runtime: Arc<WorkerRuntime>,
     edge: Option<EdgeTier>,
     kv: Option<KvTier>,
     admin: Option<Admin>,
@@ -278,17 +291,17 @@ impl Opened<'_> {
     }
 
     fn with_tiers(self, config: CacheConfig) -> Cache {
-        let mut tiers: Vec<Arc<dyn Tier>> = Vec::with_capacity(3);
-        if let Some(hot) = &self.kept.hot {
-            tiers.push(Arc::clone(hot) as Arc<dyn Tier>);
-        }
-        if let Some(edge) = self.edge {
-            tiers.push(Arc::new(edge));
-        }
-        if let Some(kv) = self.kv {
-            tiers.push(Arc::new(kv));
-        }
-        Cache::new(config, tiers, Arc::new(self.runtime))
+        cache_of(config, self.kept, self.edge, self.kv, self.runtime)
+    }
+
+    /// The cache for values, in the same tiers. `site` is the scheme and host of the Worker, such as `https://shop.example`: the
+    /// edge cache keeps everything under URLs, and those of another zone cost a name look-up each.
+    #[cfg(feature = "data")]
+    #[must_use]
+    pub fn data(&self, site: &str) -> Data {
+        let runtime = Arc::clone(&self.runtime);
+        let cache = cache_of(self.kept.table.config(), self.kept, self.edge.clone(), self.kv.clone(), runtime);
+        Data::new(crate::data::DataCache::new(cache, site))
     }
 
     /// Answers `req` from the tiers or through `handler`. A request that has passed such a door already goes straight
@@ -319,6 +332,27 @@ impl Opened<'_> {
     {
         self.answer(Repeatable(Handler(SendWrapper((req, handler))))).await
     }
+}
+
+/// A cache of the tiers there are, nearest first.
+fn cache_of(
+    config: CacheConfig,
+    kept: &Kept,
+    edge: Option<EdgeTier>,
+    kv: Option<KvTier>,
+    runtime: Arc<WorkerRuntime>,
+) -> Cache {
+    let mut tiers: Vec<Arc<dyn Tier>> = Vec::with_capacity(3);
+    if let Some(hot) = &kept.hot {
+        tiers.push(Arc::clone(hot) as Arc<dyn Tier>);
+    }
+    if let Some(edge) = edge {
+        tiers.push(Arc::new(edge));
+    }
+    if let Some(kv) = kv {
+        tiers.push(Arc::new(kv));
+    }
+    Cache::new(config, tiers, runtime)
 }
 
 impl Opened<'_> {
@@ -353,7 +387,7 @@ impl Opened<'_> {
     ) -> worker::Result<web_sys::Response> {
         let taken = js::mark_in_hand(origin.request().inner());
         let response = if taken {
-            let cache = Cache::new(config, [], Arc::new(self.runtime));
+            let cache = Cache::new(config, [], self.runtime);
             cache.bypass(route, origin).await
         } else {
             origin.fetch(Ask::AS_IS).await

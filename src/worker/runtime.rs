@@ -10,17 +10,30 @@ use std::time::Duration;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::send::{SendFuture, SendWrapper};
 
-/// The Workers runtime: `Date.now()`, `setTimeout` and the request's `waitUntil`.
+/// The Workers runtime: `Date.now()`, `setTimeout` and the event's `waitUntil`.
 #[derive(Debug)]
 pub struct WorkerRuntime {
-    ctx: worker::Context,
+    event: Event,
+}
+
+/// What goes on.
+#[derive(Debug)]
+enum Event {
+    Request(worker::Context),
+    Scheduled(SendWrapper<worker::ScheduleContext>),
 }
 
 impl WorkerRuntime {
     /// Lends what `ctx`, the context of one request, has.
     #[must_use]
     pub const fn new(ctx: worker::Context) -> Self {
-        Self { ctx }
+        Self { event: Event::Request(ctx) }
+    }
+
+    /// The same for a scheduled event.
+    #[must_use]
+    pub const fn scheduled(ctx: worker::ScheduleContext) -> Self {
+        Self { event: Event::Scheduled(SendWrapper(ctx)) }
     }
 }
 
@@ -40,12 +53,16 @@ impl Runtime for WorkerRuntime {
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
+        let ctx = match &self.event {
+            Event::Request(ctx) => ctx,
+            Event::Scheduled(ctx) => return ctx.wait_until(task),
+        };
         let promise = js_sys::futures::future_to_promise(AssertUnwindSafe(async move {
             task.await;
             Ok(JsValue::UNDEFINED)
         }));
         // `waitUntil` fails only when the request is over; the task then runs as long as the isolate lets it.
-        let _ = self.ctx.as_ref().wait_until(&promise);
+        let _ = ctx.as_ref().wait_until(&promise);
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

@@ -231,7 +231,7 @@ impl CacheConfigBuilder {
     }
 
     pub(super) fn assemble(self, prefix: KeyPrefix, routes: Routes) -> CacheConfig {
-        let counters = Counters::new(routes.patterns());
+        let counters = Counters::new(super::counted(&routes));
         #[cfg(feature = "verify")]
         let watch = routes.patterns().map(|_| super::super::quarantine::Watch::default()).collect();
         CacheConfig(Arc::new(Shared {

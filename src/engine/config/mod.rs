@@ -202,7 +202,7 @@ impl CacheConfig {
     #[must_use]
     pub fn succeeding(&self, old: &Self) -> Self {
         let shared = &*self.0;
-        let mut counters = Counters::new(shared.routes.patterns());
+        let mut counters = Counters::new(counted(&shared.routes));
         counters.carry(&old.stats());
         let copied = |number: &AtomicU64| AtomicU64::new(number.load(Ordering::Relaxed));
         Self(Arc::new(Shared {
@@ -225,6 +225,12 @@ impl CacheConfig {
             living: Arc::clone(&old.0.living),
         }))
     }
+}
+
+/// What has counters of its own: the routes, and behind them the values.
+fn counted(routes: &Routes) -> impl Iterator<Item = &str> {
+    let values = cfg!(feature = "data").then_some("(values)");
+    routes.patterns().chain(values)
 }
 
 #[cfg(feature = "verify")]

@@ -1,0 +1,262 @@
+//! Values that no request stands behind, on the same walk: a key, a policy, and a loader in the place of the handler.
+
+use super::fill::Measure;
+use super::invalidate::Void;
+use super::lookup::{Found, Hit};
+use super::plan::{Plan, Question};
+use super::{Answer, Cache, Origin};
+use crate::body::Body;
+use crate::entry::StoredResponse;
+use crate::message::{Ask, Hide, Lines, Response};
+use crate::policy::{CacheKey, DataKey, Policy, RouteId};
+use crate::semantics::Fields;
+use crate::semantics::freshness::Freshness;
+use crate::semantics::storage::NotStored;
+use crate::semantics::validation::Conditions;
+use crate::stats::{Event, Trouble};
+use crate::tier::Takes;
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Reads what a tier has for a value, and says no to what it cannot read: that is then missing.
+pub(crate) trait Reader: Send + Sync {
+    /// The entry with its value read.
+    fn read(&self, entry: StoredResponse) -> BoxFuture<'static, Result<StoredResponse, String>>;
+}
+
+/// What is asked of the cache: the value under a key.
+#[derive(Clone)]
+pub(crate) struct Wanted {
+    pub(crate) key: CacheKey,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) tags: Arc<[Box<str>]>,
+    /// None: the value's bytes are not looked into.
+    pub(crate) reader: Option<Arc<dyn Reader>>,
+}
+
+/// How a plan for a value differs from that for a request.
+#[derive(Clone)]
+pub(super) struct Value {
+    reader: Option<Arc<dyn Reader>>,
+    tags: Arc<[Box<str>]>,
+}
+
+/// Why a value was not put where it is to be.
+#[derive(Debug)]
+pub(crate) enum Unkept {
+    /// It may not be stored.
+    Refused(NotStored),
+    /// No tier took it.
+    Nowhere,
+    /// This tier did not take it, and may go on with its predecessor.
+    Tier(&'static str, Trouble),
+}
+
+impl Cache {
+    /// The key of a value in this cache. `site` is the site under whose URLs the edge cache has it.
+    pub(crate) fn key_of_value(&self, site: &str, key: &DataKey) -> CacheKey {
+        CacheKey::of_value(&self.config.0.prefix, site, key)
+    }
+
+    /// Answers with the value stored, or with what `origin` loads.
+    pub(crate) async fn walk_to_value<O: Origin>(&self, wanted: Wanted, origin: O) -> Result<Response, O::Error> {
+        let (plan, mut question) = self.put_question(wanted);
+        let found = self.lookup(&plan, &mut question).await;
+        let (_, answer) = self.use_found(&plan, question, found, origin).await;
+        self.leave(&plan, answer.as_ref().map_or(Event::Error, |answer| answer.event));
+        answer.map(|Answer { response, .. }| response)
+    }
+
+    /// The value stored, if it is fresh.
+    pub(crate) async fn find_value(&self, wanted: Wanted) -> Option<StoredResponse> {
+        let (plan, mut question) = self.put_question(wanted);
+        let hit = match self.lookup(&plan, &mut question).await {
+            Found::Fresh(hit) => self.promote(&plan, &question, hit).await,
+            _ => None,
+        };
+        self.leave(&plan, hit.as_ref().map_or(Event::Miss, |hit| Event::hit(hit.level)));
+        hit.map(|hit| hit.entry)
+    }
+
+    /// Puts a value into all tiers of its policy, in place of what they have.
+    pub(crate) async fn put_value(&self, wanted: Wanted, mut response: Response) -> Result<(), Unkept> {
+        let (plan, mut question) = self.put_question(wanted);
+        // What is being loaded now is older.
+        self.supersede(&mut question);
+        let measure = Measure::of(&response);
+        let now = self.runtime.now();
+        let (storable, slot) = self.admit(&plan, &question, true, &response, measure, now).map_err(Unkept::Refused)?;
+        let made = self.entry(&plan, storable, slot, None, &mut response, measure);
+        let entry = StoredResponse { body: made.body, ..made.entry };
+        self.keep(&plan, &question, entry).await
+    }
+
+    /// Lets a value that is stored live for `lifetime` from now. Whether there was one.
+    pub(crate) async fn touch_value(&self, wanted: Wanted, lifetime: Duration) -> Result<bool, Unkept> {
+        let (plan, mut question) = self.put_question(wanted);
+        let Found::Fresh(Hit { entry, .. }) = self.lookup(&plan, &mut question).await else { return Ok(false) };
+        let limit = plan.policy.terms.store.max_body;
+        let Ok(body) = entry.body.buffer(limit).await else { return Ok(false) };
+        self.supersede(&mut question);
+        let (mut head, now) = (entry.head, self.runtime.now());
+        let own = super::store::own(&mut head);
+        own.freshness = Freshness { born: now, lifetime, ..own.freshness };
+        own.received = now;
+        own.l2_until = now.plus(own.freshness.retention_left(now));
+        self.keep(&plan, &question, StoredResponse { head, headers: entry.headers, body }).await.map(|()| true)
+    }
+
+    /// Forgets values in all tiers; whether all of them did.
+    pub(crate) async fn forget_values(&self, keys: Vec<(CacheKey, Arc<Policy>)>) -> bool {
+        let route = self.config.route_of_values();
+        let voids = keys.into_iter().map(|(key, policy)| Void::surely(route, key, policy.terms.tiers)).collect();
+        self.forget_now(voids).await
+    }
+
+    /// Puts an entry into all tiers that the plan allows.
+    async fn keep(&self, plan: &Plan, question: &Question, entry: StoredResponse) -> Result<(), Unkept> {
+        let mut kept = false;
+        let length = entry.body.len().or(entry.head.length);
+        let Some(store) = self.store(plan, question, &question.key, &entry, 0..self.tiers.len()) else {
+            return Err(Unkept::Nowhere);
+        };
+        if entry.body.try_clone().is_none() {
+            // A stream goes into one tier, and from there into the others.
+            return if store.run(entry).await { Ok(()) } else { Err(Unkept::Nowhere) };
+        }
+        let mut trouble = None;
+        for (_, tier) in self.allowed(plan.policy.terms.tiers) {
+            let copy = entry.try_clone().filter(|_| tier.takes(length) != Takes::Nothing);
+            let done = match copy {
+                Some(copy) => store.put(tier, copy, tier.write_timeout()).await,
+                None => Err(Trouble::Refused),
+            };
+            kept |= done.is_ok();
+            if store.is_overtaken() {
+                // A later one is on its way.
+                return Ok(());
+            }
+            // What it has instead is older.
+            if let Err(why) = done
+                && !self.delete(plan.route, &question.key, tier, tier.write_timeout()).await
+            {
+                trouble = Some(Unkept::Tier(tier.level().as_str(), why));
+            }
+        }
+        match trouble {
+            Some(trouble) => Err(trouble),
+            None if kept => Ok(()),
+            None => Err(Unkept::Nowhere),
+        }
+    }
+
+    /// Makes void what there is and what is being loaded: what comes now is younger.
+    fn supersede(&self, question: &mut Question) {
+        let voids = &self.config.0.living.voids;
+        voids.add(question.key.name(), self.runtime.now());
+        question.begun = voids.count();
+    }
+
+    /// What a plan's reader makes of an entry; of a request's plan the entry itself.
+    pub(super) async fn read(&self, plan: &Plan, entry: StoredResponse) -> Option<StoredResponse> {
+        let reader = plan.value.as_ref().and_then(|value| value.reader.as_ref());
+        let Some(reader) = reader else { return Some(entry) };
+        match reader.read(entry).await {
+            Ok(entry) => Some(entry),
+            Err(why) => {
+                self.config.record(plan.route, Event::Corrupt);
+                self.complain("a stored value", &why);
+                None
+            }
+        }
+    }
+
+    pub(super) fn put_question(&self, Wanted { key, policy, tags, reader }: Wanted) -> (Plan, Box<Question>) {
+        let route = self.config.route_of_values();
+        let value = Some(Value { reader, tags });
+        let plan = Plan { route, policy, head: false, cacheable_method: false, value };
+        (plan, Box::new(Question::of_value(&self.config, key)))
+    }
+
+    /// The exit of a value's walk: counts and logs.
+    fn leave(&self, plan: &Plan, event: Event) {
+        self.config.record(plan.route, event);
+        self.log_if_due(self.runtime.now());
+    }
+}
+
+impl Plan {
+    /// The tags of a value: those of its policy, and those that its loader has sent along.
+    pub(super) fn tags_of(&self, response: &Response) -> Vec<Box<str>> {
+        let Some(value) = &self.value else { return Vec::new() };
+        let own = response.luggage.as_ref().and_then(|luggage| luggage.downcast_ref::<Vec<Box<str>>>());
+        let mut tags: Vec<Box<str>> = value.tags.iter().chain(own.into_iter().flatten()).cloned().collect();
+        tags.sort_unstable();
+        tags.dedup();
+        tags
+    }
+}
+
+impl Question {
+    /// What is asked of the cache for a value: it depends on nothing but the key.
+    fn of_value(config: &super::CacheConfig, key: CacheKey) -> Self {
+        let fields: Arc<dyn Fields + Send + Sync> = Arc::new(Lines::default());
+        Self::bare(config, key, Conditions::of(&*fields, false), fields, Ask::whole(Hide::Everything))
+    }
+}
+
+impl super::CacheConfig {
+    /// Where values are counted.
+    pub(super) fn route_of_values(&self) -> RouteId {
+        RouteId(self.routes().patterns().len())
+    }
+}
+
+/// A body that holds, beside the bytes that are stored, the value that was made of them or that they were made of.
+pub(crate) struct Read {
+    bytes: Body,
+    value: Box<dyn std::any::Any + Send>,
+}
+
+impl Read {
+    /// The value beside its bytes.
+    pub(crate) fn body(bytes: Body, value: Box<dyn std::any::Any + Send>) -> Body {
+        Body::host(Self { bytes, value })
+    }
+
+    /// The value, where the body has it; else the body's bytes are still to be read.
+    pub(crate) fn take(body: Body) -> Result<Box<dyn std::any::Any + Send>, Body> {
+        body.into_host::<Self>().map(|read| read.value)
+    }
+}
+
+impl crate::body::HostBody for Read {
+    fn len(&self) -> Option<u64> {
+        self.bytes.len()
+    }
+
+    fn try_clone(&self) -> Option<Body> {
+        self.bytes.try_clone()
+    }
+
+    fn tee(self: Box<Self>, limit: u64) -> Result<(Body, Body), Body> {
+        self.bytes.tee(limit)
+    }
+
+    fn buffer(self: Box<Self>, limit: u64) -> BoxFuture<'static, Result<Body, crate::body::BodyError>> {
+        Box::pin(self.bytes.buffer(limit))
+    }
+
+    fn gather(self: Box<Self>, within: u64, most: u64) -> BoxFuture<'static, Result<Body, crate::body::BodyError>> {
+        Box::pin(self.bytes.gather(within, most))
+    }
+
+    fn slice(self: Box<Self>, first: u64, length: u64) -> Body {
+        self.bytes.slice(first, length)
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn std::any::Any + Send> {
+        self
+    }
+}
