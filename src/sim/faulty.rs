@@ -266,6 +266,10 @@ impl Tier for FaultyTier {
         self.timeout
     }
 
+    fn is_spare(&self) -> bool {
+        self.inner.is_spare()
+    }
+
     fn get<'a>(
         &'a self,
         key: &'a CacheKey,

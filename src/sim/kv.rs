@@ -6,7 +6,7 @@ use crate::message::{HeaderFields as _, Lines};
 use crate::policy::{CacheKey, Level, key::KeyName};
 use crate::runtime::Runtime as _;
 use crate::semantics::freshness::Timestamp;
-use crate::sim::Bill;
+use crate::sim::{Bill, Faults, Random, SimRuntime};
 use crate::tier::{Found, Listed, Page, Takes, Tier, TierError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -57,6 +57,25 @@ impl Default for KvModel {
             reads_per_day: None,
             writes_per_day: None,
         }
+    }
+}
+
+impl KvModel {
+    /// A store of its own on the clock of `runtime`, as each of so many data centres sees it; how long things take follows from `seed`.
+    ///
+    /// ```
+    /// use layercake::policy::Level;
+    /// use layercake::sim::{KvModel, SimRuntime};
+    ///
+    /// let tiers = KvModel::default().tiers(&SimRuntime::new(), 1, 2);
+    /// assert_eq!((tiers.len(), tiers[0].level()), (2, Level::L2));
+    /// ```
+    #[must_use]
+    pub fn tiers(self, runtime: &SimRuntime, seed: u64, data_centres: usize) -> Vec<Arc<dyn Tier>> {
+        let core = Core::new(runtime.clone(), Faults::none(), &mut Random::new(seed));
+        let store = Kv::new(Arc::new(core), self, data_centres);
+        let tier = |data_centre| Arc::new(KvTier { store: Arc::clone(&store), data_centre }) as Arc<dyn Tier>;
+        (0..data_centres).map(tier).collect()
     }
 }
 

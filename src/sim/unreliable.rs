@@ -200,6 +200,10 @@ impl Tier for Unreliable {
         self.inner.write_timeout()
     }
 
+    fn is_spare(&self) -> bool {
+        self.inner.is_spare()
+    }
+
     fn earns_trust(&self) -> bool {
         self.inner.earns_trust()
     }

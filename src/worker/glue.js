@@ -58,6 +58,11 @@ const PATIENCE = 5000;
  * other piles up in memory.
  */
 export async function gather(stream, within, most) {
+  if (stream.atOnce && within === most) {
+    const bytes = await bytesOf(stream);
+    if (bytes.length > most) throw new Error(`the body is larger than ${most} bytes`);
+    return bytes;
+  }
   const reader = stream.getReader();
   const chunks = [];
   let size = 0;
@@ -180,31 +185,40 @@ export async function whole(body, put, remove) {
   }
 }
 
-// How many bytes are handed to a coder at once: deflate makes at most 1,032 of one.
-const MORSEL = 8 << 10;
+// How many bytes a decoder is given before it is seen to have nothing more to say: deflate makes at most 1,032 of one.
+const MORSEL = 16 << 10;
+
+// How many bytes are taken from a coder at once; left to itself it hands over 4,096.
+const HELPING = 64 << 10;
 
 /**
- * What a coder (`CompressionStream`, `DecompressionStream`) makes of a buffer or a stream, as a stream. The coder is fed only while a
- * reader waits: it takes what it is given without waiting for anybody, and little data can become very much.
+ * What a coder (`CompressionStream`, `DecompressionStream`) makes of a buffer or a stream, as a stream. A coder takes what it is given
+ * without waiting for a reader: every `morsel` it is given no more until what it has made of it is read.
  */
-function coded(source, coder) {
+function coded(source, coder, morsel) {
   const input = source instanceof Uint8Array ? undefined : source.getReader();
   const writer = coder.writable.getWriter();
-  const reader = coder.readable.getReader();
+  const reader = coder.readable.getReader({ mode: "byob" });
   const silent = (promise) => void promise?.catch(() => {});
   for (const promise of [writer.closed, writer.ready, reader.closed]) silent(promise);
-  let [bytes, at, ended] = [input ? new Uint8Array(0) : source, 0, false];
-  // The step under way: one morsel into the coder, or its end.
+  let [bytes, at, room, ended] = [input ? new Uint8Array(0) : source, 0, morsel, false];
+  // The step under way: some bytes into the coder, or its end.
   let step;
   const feed = async () => {
-    while (input && at === bytes.length) {
+    while (input && at >= bytes.length) {
       const { done, value } = await input.read();
       if (done) break;
       [bytes, at] = [value, 0];
     }
-    if (at < bytes.length) return writer.write(bytes.subarray(at, (at += MORSEL)));
-    await writer.close();
-    ended = true;
+    if (at >= bytes.length) {
+      await writer.close();
+      ended = true;
+      return;
+    }
+    const slice = bytes.subarray(at, at + room);
+    at += slice.length;
+    room -= slice.length;
+    await writer.write(slice);
   };
   const fed = () => {
     step ??= feed().finally(() => (step = undefined));
@@ -218,14 +232,24 @@ function coded(source, coder) {
   };
   const pull = async (controller) => {
     let answer;
-    const read = reader.read().then((result) => (answer = result));
+    const read = reader.read(new Uint8Array(HELPING)).then((result) => (answer = result));
     silent(read);
     try {
-      while (!answer && !ended) await Promise.race([read, fed()]);
+      while (!answer && !ended) {
+        if (room === 0) {
+          await Promise.race([read, sleep(0)]);
+          if (answer) break;
+          room = morsel;
+        }
+        await Promise.race([read, fed()]);
+      }
       const { done, value } = await read;
       if (!done) return controller.enqueue(value);
       // What follows the end of the data is an error too.
-      while (!ended) await fed();
+      while (!ended) {
+        room = morsel;
+        await fed();
+      }
       controller.close();
     } catch (error) {
       leave(error);
@@ -235,14 +259,21 @@ function coded(source, coder) {
   return Object.assign(new ReadableStream({ pull, cancel: leave }, { highWaterMark: 0 }), { prompt: true });
 }
 
+/** What a coder makes of a buffer, when that cannot become too much: by the runtime's own hands, and to be read at once. */
+function codedAtOnce(bytes, coder) {
+  return Object.assign(new Response(bytes).body.pipeThrough(coder), { atOnce: true });
+}
+
 /** The bytes of a buffer or a stream as gzip. */
 export function compressed(source) {
-  return coded(source, new CompressionStream("gzip"));
+  const coder = new CompressionStream("gzip");
+  return source instanceof Uint8Array ? codedAtOnce(source, coder) : coded(source, coder, Infinity);
 }
 
 /** The bytes of gzip. It fails when they break off or are followed by others (compatibility date 2023-08-01 or later). */
 export function decompressed(source) {
-  return coded(source, new DecompressionStream("gzip"));
+  const coder = new DecompressionStream("gzip");
+  return source.length <= MORSEL ? codedAtOnce(source, coder) : coded(source, coder, MORSEL);
 }
 
 // ---- The header fields that travel in a head: its last records, `h` and `i` (entry/wire.rs)

@@ -222,16 +222,22 @@ fn unreadable(_: BodyError) -> TierError {
 }
 
 /// KV tells its errors apart by their texts alone: `KV PUT failed: 429 Too Many Requests`, `KV put() limit exceeded for the
-/// day.`
+/// day.`, and `Too many subrequests.` from a request that has used up its own. What the store says no to with another 4xx it will
+/// not say yes to later.
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
 fn failed(error: JsValue) -> TierError {
+    const FAILED: &[u8] = b" failed: ";
     let text = js::message(&error);
     // Less code than `str::contains` brings along.
     let says = |words: &str| text.as_bytes().windows(words.len()).any(|part| part == words.as_bytes());
-    match () {
-        () if says("limit exceeded") => TierError::Exhausted(text),
-        () if says(" 429 ") => TierError::Throttled(text),
-        () => TierError::Failed(text),
+    let status = text.as_bytes().windows(FAILED.len() + 3).find_map(|part| part.strip_prefix(FAILED));
+    match status {
+        _ if says("limit exceeded") => TierError::Exhausted(text),
+        Some(b"429") => TierError::Throttled(text),
+        Some(b"408" | b"425") => TierError::Failed(text),
+        Some([b'4', b'0'..=b'9', b'0'..=b'9']) => TierError::Refused(text),
+        None if says("Too many ") => TierError::Refused(text),
+        _ => TierError::Failed(text),
     }
 }
 

@@ -11,7 +11,7 @@
 //! - `next/...`: makes the version of a path under `/law/` the next one, as if behind the cache's back;
 //! - `memory`: bytes of WebAssembly memory.
 //!
-//! Nor do those under `/__seal/` (`seal`), nor those under `/__kv/`: the operations of the KV tier by itself (`kv`).
+//! Nor do those under `/__seal/` (`seal`), `/__kv/`, the operations of the KV tier by itself (`kv`), and `/__values/` (`values`).
 
 mod app;
 mod body;
@@ -21,6 +21,7 @@ mod law;
 mod ordeal;
 mod seal;
 mod tables;
+mod values;
 
 use worker::wasm_bindgen::{self, JsCast};
 use worker::*;
@@ -32,6 +33,9 @@ async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response
     }
     if req.path().starts_with("/__seal/") {
         return Ok(seal::answer(req, ctx).await?.into());
+    }
+    if req.path().starts_with("/__values/") {
+        return Ok(values::answer(req, env, ctx).await?.into());
     }
     let table = req.headers().get("x-test-table")?.unwrap_or_default();
     let kv = req.headers().get("x-test-kv")?.unwrap_or_else(|| "CACHE".into());
