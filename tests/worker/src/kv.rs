@@ -19,7 +19,7 @@ use layercake::semantics::freshness::{Freshness, Timestamp};
 use layercake::tier::{Tier, TierError};
 use layercake::worker::{KvTier, body_of, response_of};
 use worker::wasm_bindgen::{self, JsValue, prelude::wasm_bindgen};
-use worker::{Date, Env, Error, Request, Response, ResponseBody, Result, Url, js_sys};
+use worker::{Date, Env, Error, Request, Response, ResponseBody, Result, js_sys};
 
 #[wasm_bindgen(module = "/src/kv.js")]
 extern "C" {
