@@ -1,10 +1,10 @@
 //! What unsafe requests make void (RFC 9111 section 4.4).
 
-use super::Cache;
 use super::plan::{Change, Plan, Question};
+use super::{Cache, is_l2};
 use crate::entry::Head;
 use crate::message::Response;
-use crate::policy::{CacheKey, Level, RouteId, Tiers};
+use crate::policy::{CacheKey, RouteId, Tiers};
 use crate::runtime::within;
 use crate::semantics::Fields as _;
 use crate::semantics::invalidation::{Target, invalidates};
@@ -110,9 +110,9 @@ impl Cache {
         self.runtime.spawn(Box::pin(async move {
             let mut all = true;
             // Furthest first, so that none is filled again from one that still has it.
-            for (_, tier) in cache.allowed(tiers).rev() {
+            for (_, tier) in cache.everywhere(tiers).rev() {
                 // A deletion in L2 costs ten reads: only of what is there.
-                if tier.level() == Level::L2 && !surely {
+                if is_l2(tier) && !surely {
                     let found = within(&*cache.runtime, Some(LIMIT), tier.get(&key, cache.runtime.now())).await;
                     if matches!(found, Some(Ok(None))) {
                         continue;

@@ -35,7 +35,7 @@ export async function bytesOf(stream) {
 }
 
 /** One buffer of several. */
-function joined(chunks) {
+export function joined(chunks) {
   const bytes = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0));
   let at = 0;
   for (const chunk of chunks) {
@@ -163,7 +163,7 @@ function isInternal(stream) {
  * The body for a store: a stream is made to fail when it is not of its length (negative: not known). Where the runtime's own
  * streams break off, `whole` says so: the local simulators take a stream that fails for one that ends.
  */
-function fit(body, length, enforced) {
+export function fit(body, length, enforced) {
   if (enforced || !(body instanceof ReadableStream)) return body;
   if (!isInternal(body)) return length < 0 ? slice(body, 0, Infinity) : fixed(body, length);
   const watched = slice(body, 0, Infinity);
@@ -172,7 +172,7 @@ function fit(body, length, enforced) {
 }
 
 /** Does `put`; what a body that broke off has left behind must go. The local simulators commit it a moment later. */
-async function whole(body, put, remove) {
+export async function whole(body, put, remove) {
   try {
     await put();
     if (body?.whole === false) throw new Error("the body broke off");
@@ -279,14 +279,14 @@ export function decompressed(source) {
 // ---- The header fields that travel in a head: its last records, `h` and `i` (entry/wire.rs)
 
 /** The records of a field. */
-function record(name, value) {
+export function record(name, value) {
   // Visible ASCII and spaces stand for themselves; "%" and the bytes of all else are escaped.
   const [n, v] = [name, value].map((text) => text.replace(/[^ -$&-~]/gu, encodeURIComponent));
   return `h${n.length}:${n}i${v.length}:${v}`;
 }
 
 /** The head with the fields behind what it has. */
-function withFields(head, records) {
+export function withFields(head, records) {
   return `${head.slice(0, -1)}${records.join("")}.`;
 }
 
@@ -409,43 +409,4 @@ export async function putIn(name, url, head, headers, seconds, body, length, enf
 
 export async function deleteIn(name, url) {
   await (await cacheOf(name)).delete(url);
-}
-
-// ---- KV
-
-// The platform's limit, in bytes.
-const MAX_VALUE = 25 * 1024 * 1024;
-
-/** Value, as a stream, and metadata; nothing when there is none. */
-export async function getFrom(namespace, name, cacheTtl) {
-  const options = { type: "stream" };
-  if (cacheTtl > 0) options.cacheTtl = cacheTtl;
-  const { value, metadata } = await namespace.getWithMetadata(name, options);
-  return value === null ? undefined : [value, metadata];
-}
-
-/**
- * Stores a body with its head: in the metadata, where it fits the platform's 1,024 bytes, else in front of the body, and the
- * metadata is then the word `envelope`.
- */
-export async function putInto(namespace, name, bare, headers, seconds, body, length, enforced) {
-  const head = withFields(bare, Array.from(headers, ([field, value]) => record(field, value)));
-  if (length + head.length > MAX_VALUE) throw new Error("a KV value holds at most 25 MiB");
-  const beside = JSON.stringify(head).length <= 1024;
-  let value = fit(body, length, enforced) ?? "";
-  if (!beside) {
-    const front = new TextEncoder().encode(head);
-    const rest = await bytesOf(value);
-    value = new Uint8Array(front.length + rest.length);
-    value.set(front);
-    value.set(rest, front.length);
-  }
-  const options = { expirationTtl: seconds, metadata: beside ? head : "envelope" };
-  // A deletion costs as much as a write: only of what may be there.
-  const remove = () => (value.whole === false ? namespace.delete(name) : undefined);
-  await whole(value, () => namespace.put(name, value, options), remove);
-}
-
-export async function deleteFrom(namespace, name) {
-  await namespace.delete(name);
 }
