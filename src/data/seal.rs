@@ -110,6 +110,7 @@ pub(crate) struct Sealed {
 
 /// What the fields say of a value.
 struct Described {
+    #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "only what is encrypted is bound to it"))]
     content_type: Option<Box<str>>,
     /// The length without compression.
     compressed: Option<u64>,

@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long one tier may take over one step of it, before the next is asked.
 const LIMIT: Duration = Duration::from_millis(700);
 
+/// The same where the owner himself has something forgotten and waits for it: a store may put its writes of a key a second apart.
+const SURELY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(2));
+
 /// An entry to be forgotten.
 pub(super) struct Void {
     route: RouteId,
@@ -90,6 +93,7 @@ impl Cache {
     /// Forgets entries before the answer goes out, so that whoever changed something sees the change. Whether all tiers have done
     /// so by then.
     pub(super) async fn forget_now(&self, voids: Vec<Void>) -> bool {
+        let patience = if voids.iter().any(|void| void.surely) { SURELY.0 } else { PATIENCE };
         let under_way: Vec<_> = voids.into_iter().map(|void| self.forget(void)).collect();
         let all = async {
             let mut done = true;
@@ -98,7 +102,7 @@ impl Cache {
             }
             done
         };
-        within(&*self.runtime, Some(PATIENCE), Box::pin(all)).await.unwrap_or(false)
+        within(&*self.runtime, Some(patience), Box::pin(all)).await.unwrap_or(false)
     }
 
     /// Forgets an entry behind the response; the receiver hears of the end.
@@ -118,7 +122,8 @@ impl Cache {
                         continue;
                     }
                 }
-                all &= cache.delete(route, &key, tier, Some(LIMIT)).await;
+                let limit = if surely { SURELY.1 } else { LIMIT };
+                all &= cache.delete(route, &key, tier, Some(limit)).await;
             }
             let _ = done.send(all);
         }));

@@ -62,7 +62,7 @@ impl Source {
 
 /// Whether a write that failed so may succeed a little later, and is missed if it does not.
 pub(super) fn is_worth_another_try(tier: &Arc<dyn Tier>, trouble: Trouble) -> bool {
-    is_l2(tier) && matches!(trouble, Trouble::Failed | Trouble::TimedOut | Trouble::Throttled)
+    is_l2(tier) && !tier.tries_again() && matches!(trouble, Trouble::Failed | Trouble::TimedOut | Trouble::Throttled)
 }
 
 /// One of the writes that wait.

@@ -93,6 +93,11 @@ pub trait Tier: Send + Sync {
         false
     }
 
+    /// Whether the tier itself tries again what its store refuses for the moment, so that the engine need not. Default: no.
+    fn tries_again(&self) -> bool {
+        false
+    }
+
     /// The entry under `key`, if there is one. It may be stale: the engine decides.
     fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp)
     -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>>;

@@ -352,6 +352,10 @@ impl Tier for RetryingTier {
         self.tier.end_overdue(limit);
     }
 
+    fn tries_again(&self) -> bool {
+        true
+    }
+
     fn is_spare(&self) -> bool {
         self.tier.is_spare()
     }
