@@ -12,7 +12,7 @@ use crate::policy::{CacheKey, Level};
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::stats::Event;
-use crate::tier::{Page, TierError};
+use crate::tier::{Page, Tier, TierError};
 use std::sync::Arc;
 
 /// One of several values that are looked for.
@@ -164,7 +164,9 @@ impl Cache {
     ) -> Result<(String, Page), Option<TierError>> {
         let common = self.config.0.prefix.of_values();
         let whole = [&common, prefix].concat();
-        for tier in self.tiers.iter().rev() {
+        // What is in an isolate's memory for a moment is no list of what is kept.
+        let lasting = |tier: &&Arc<dyn Tier>| tier.level() != Level::Hot && !tier.is_spare();
+        for tier in self.tiers.iter().rev().filter(lasting) {
             match tier.list(&whole, cursor, limit).await {
                 Ok(page) => return Ok((common, page)),
                 Err(TierError::Refused(_)) => {}
