@@ -9,8 +9,8 @@ use crate::body::Body;
 use crate::entry::StoredResponse;
 use crate::message::{Ask, Hide, Lines, Response};
 use crate::policy::{CacheKey, DataKey, Policy, RouteId};
+use crate::runtime::within;
 use crate::semantics::Fields;
-use crate::semantics::freshness::Freshness;
 use crate::semantics::storage::NotStored;
 use crate::semantics::validation::Conditions;
 use crate::stats::{Event, Trouble};
@@ -53,6 +53,9 @@ pub(crate) enum Unkept {
     Tier(&'static str, Trouble),
 }
 
+/// How long the bytes of a value that is touched may take to come.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
+
 impl Cache {
     /// The key of a value in this cache. `site` is the site under whose URLs the edge cache has it.
     pub(crate) fn key_of_value(&self, site: &str, key: &DataKey) -> CacheKey {
@@ -92,16 +95,16 @@ impl Cache {
         self.keep(&plan, &question, entry).await
     }
 
-    /// Lets a value that is stored live for `lifetime` from now. Whether there was one.
+    /// Lets a value that is stored live for `lifetime` from now. Whether there was one. It keeps its birth time: a change that came
+    /// between finds it as old as it is.
     pub(crate) async fn touch_value(&self, wanted: Wanted, lifetime: Duration) -> Result<bool, Unkept> {
         let (plan, mut question) = self.put_question(wanted);
         let Found::Fresh(Hit { entry, .. }) = self.lookup(&plan, &mut question).await else { return Ok(false) };
-        let limit = plan.policy.terms.store.max_body;
-        let Ok(body) = entry.body.buffer(limit).await else { return Ok(false) };
-        self.supersede(&mut question);
+        let body = entry.body.buffer(plan.policy.terms.store.max_body);
+        let Some(Ok(body)) = within(&*self.runtime, Some(BODY_LIMIT), Box::pin(body)).await else { return Ok(false) };
         let (mut head, now) = (entry.head, self.runtime.now());
         let own = super::store::own(&mut head);
-        own.freshness = Freshness { born: now, lifetime, ..own.freshness };
+        own.freshness.lifetime = own.freshness.age(now).saturating_add(lifetime);
         own.received = now;
         own.l2_until = now.plus(own.freshness.retention_left(now));
         self.keep(&plan, &question, StoredResponse { head, headers: entry.headers, body }).await.map(|()| true)

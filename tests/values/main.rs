@@ -5,6 +5,7 @@ mod changes;
 mod deletes;
 mod groups;
 mod loads;
+mod model;
 mod raw;
 mod trouble;
 
