@@ -222,9 +222,11 @@ fn bundle(number: Option<u64>) -> Bundle {
     bundle
 }
 
-async fn bytes(body: Body) -> Option<u64> {
-    let bytes = body.into_bytes(1 << 20).await.ok()?;
-    std::str::from_utf8(&bytes).ok()?.parse().ok()
+/// What a body holds; nothing for one that does not come, as the bytes of a stream may.
+async fn bytes(runtime: &SimRuntime, body: Body) -> Option<u64> {
+    let read = Box::pin(body.into_bytes(1 << 20));
+    let Either::Left((Ok(bytes), _)) = select(read, runtime.sleep(secs(5))).await else { return None };
+    Some(std::str::from_utf8(&bytes).ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX))
 }
 
 impl Isolate {
@@ -247,7 +249,10 @@ impl Isolate {
                     Ok(with_value(Body::from(number.to_string().into_bytes()), lifetime))
                 };
                 match data.get_or_fetch_raw(&name, &policy, loader).await {
-                    Ok(body) => Ok(bytes(body).await),
+                    Ok(body) => match bytes(&self.runtime, body).await {
+                        Some(number) => Ok(Some(number)),
+                        None => return self.book.end(&visit, &[Outcome::Absent]),
+                    },
                     Err(error) => Err(error),
                 }
             }
@@ -282,7 +287,7 @@ impl Isolate {
         let got = match key {
             BUNDLE => self.data.get_bundle(&name(key)).await.map(|bundle| bundle.get("").expect("a number").flatten()),
             RAW => match self.data.get_raw(&name(key)).await {
-                Some(body) => Some(bytes(body).await),
+                Some(body) => bytes(&self.runtime, body).await.map(Some),
                 None => None,
             },
             _ => self.data.get::<u64>(&name(key)).await.map(Some),
