@@ -2,8 +2,9 @@
 
 use super::fill::Measure;
 use super::invalidate::Void;
-use super::lookup::{Found, Hit};
+use super::lookup::{Found, Hit, SMALL_BODY};
 use super::plan::{Plan, Question};
+use super::store::Store;
 use super::{Answer, Cache, Origin};
 use crate::body::Body;
 use crate::entry::StoredResponse;
@@ -84,12 +85,17 @@ impl Cache {
 
     /// Puts a value into all tiers of its policy, in place of what they have.
     pub(crate) async fn put_value(&self, wanted: Wanted, mut response: Response) -> Result<(), Unkept> {
+        let (body, limit) = (std::mem::take(&mut response.body), wanted.policy.terms.store.max_body);
+        // What streams and turns out to be small is for all tiers.
+        let is_small = body.len().is_none_or(|length| length <= SMALL_BODY);
+        let body = if is_small { body.gather(SMALL_BODY, limit).await } else { Ok(body) };
+        response.body = body.map_err(|_| Unkept::Nowhere)?;
         let (plan, mut question) = self.put_question(wanted);
-        // What is being loaded now is older.
-        self.supersede(&mut question);
         let measure = Measure::of(&response);
         let now = self.runtime.now();
         let (storable, slot) = self.admit(&plan, &question, true, &response, measure, now).map_err(Unkept::Refused)?;
+        // What is being loaded now is older.
+        self.supersede(&mut question);
         let made = self.entry(&plan, storable, slot, None, &mut response, measure);
         let entry = StoredResponse { body: made.body, ..made.entry };
         self.keep(&plan, &question, entry).await
@@ -125,8 +131,7 @@ impl Cache {
             return Err(Unkept::Nowhere);
         };
         if entry.body.try_clone().is_none() {
-            // A stream goes into one tier, and from there into the others.
-            return if store.run(entry).await { Ok(()) } else { Err(Unkept::Nowhere) };
+            return self.keep_stream(plan, question, store, entry).await;
         }
         let mut trouble = None;
         for tier in self.idle_spares(plan.policy.terms.tiers) {
@@ -157,11 +162,38 @@ impl Cache {
         }
     }
 
+    /// Puts a stream into one tier, and from there into the others; those that do not have it then must not go on with what they had.
+    async fn keep_stream(
+        &self,
+        plan: &Plan,
+        question: &Question,
+        store: Store,
+        entry: StoredResponse,
+    ) -> Result<(), Unkept> {
+        let received = entry.head.received;
+        if !store.run(entry).await {
+            return Err(Unkept::Nowhere);
+        }
+        let (living, key) = (&self.config.0.living, &question.key);
+        for (_, tier) in self.allowed(plan.policy.terms.tiers) {
+            if living.voids.overtook(&question.names(), question.begun) {
+                return Ok(());
+            }
+            let found = within(&*self.runtime, tier.timeout(), tier.get(key, self.runtime.now())).await;
+            let is_well = match found {
+                Some(Ok(found)) => found.is_none_or(|entry| entry.head.received == received),
+                _ => false,
+            };
+            if !is_well && !self.delete(plan.route, key, tier, tier.write_timeout()).await {
+                return Err(Unkept::Tier(tier.level().as_str(), Trouble::Failed));
+            }
+        }
+        Ok(())
+    }
+
     /// Makes void what there is and what is being loaded: what comes now is younger.
     fn supersede(&self, question: &mut Question) {
-        let voids = &self.config.0.living.voids;
-        voids.add(question.key.name(), self.runtime.now());
-        question.begun = voids.count();
+        question.begun = self.config.0.living.voids.add(question.key.name(), self.runtime.now());
     }
 
     /// What a plan's reader makes of an entry; of a request's plan the entry itself.

@@ -4,6 +4,7 @@ mod changes;
 #[path = "../support/deletes.rs"]
 mod deletes;
 mod groups;
+mod hostile;
 mod loads;
 mod model;
 mod raw;
