@@ -228,17 +228,20 @@ fn nobody_waits_for_a_caller_who_has_left() {
 
 #[test]
 fn ten_thousand_keys_at_once() {
-    let shop = Shop::new();
-    let keys = numbered(10_000);
-    let wanted: Vec<u32> = (0..10_000).collect();
-    let loader = |keys: Vec<DataKey>| async move { Ok::<_, Down>((0..keys.len() as u32).collect::<Vec<_>>()) };
-    let got = shop.runtime.run(shop.data.get_many_or_fetch(&keys, &minute(), loader));
+    let runtime = SimRuntime::new();
+    let config = CacheConfig::new("shop", SchemaVersion(1)).build().expect("the table is right");
+    let tiers = [Level::Hot, Level::L2].map(|level| Arc::new(MemoryTier::new(level, 64 << 20)) as Arc<dyn Tier>);
+    let data = DataCache::new(Cache::new(config.clone(), tiers, Arc::new(runtime.clone())), "https://shop.example");
+    let (keys, wanted) = (numbered(10_000), (0..10_000).collect::<Vec<u32>>());
+    let loader = |keys: Vec<DataKey>| async move { Ok::<_, Down>((0..).take(keys.len()).collect()) };
+    let got: Answer<Vec<u32>> = runtime.run(data.get_many_or_fetch(&keys, &minute(), loader));
     assert_eq!(got.unwrap(), wanted);
-    shop.runtime.run_background();
-    shop.clear(&shop.hot);
-    let got: Vec<Option<u32>> = shop.runtime.run(shop.data.get_many(&keys));
+    runtime.run_background();
+    let got: Vec<Option<u32>> = runtime.run(data.get_many(&keys));
     assert_eq!(got.into_iter().flatten().collect::<Vec<_>>(), wanted);
-    shop.asked.set(20_000);
+    assert_eq!(config.stats().requests(), 20_000);
+    runtime.run(data.delete_many(&keys)).unwrap();
+    assert!(runtime.run(data.get_many::<u32>(&keys)).iter().all(Option::is_none));
 }
 
 #[test]

@@ -41,6 +41,11 @@ fn all_is_well() {
 }
 
 #[test]
+fn one_isolate_leaves_nothing_old_in_the_stores() {
+    check(Mode::Alone);
+}
+
+#[test]
 fn tiers_misbehave() {
     check(Mode::Trouble);
 }

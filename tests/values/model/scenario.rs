@@ -18,7 +18,18 @@ pub enum Mode {
     Trouble,
     /// All tiers, all the time; nothing is changed.
     Outage,
+    /// Loaders, in one isolate; a witness sees what it has left in the stores.
+    Alone,
 }
+
+impl Mode {
+    pub const fn is_well(self) -> bool {
+        matches!(self, Self::Well | Self::Alone)
+    }
+}
+
+/// The isolate that only looks, where one is alone.
+pub const WITNESS: usize = 1;
 
 /// The keys: values, a bundle, bytes.
 const VALUES: usize = 3;
@@ -37,20 +48,29 @@ const SPAN: Duration = secs(100);
 #[derive(Debug)]
 struct Failure(u64);
 
-/// One store as a tier: KV as a data centre sees it.
-struct Seen(Arc<dyn Tier>);
+/// A store that others have too. One that is only looked into is never written to.
+struct Seen {
+    tier: Arc<dyn Tier>,
+    only_read: bool,
+}
+
+impl Seen {
+    fn whole(tier: Arc<dyn Tier>) -> Self {
+        Self { tier, only_read: false }
+    }
+}
 
 impl Tier for Seen {
     fn level(&self) -> Level {
-        self.0.level()
+        self.tier.level()
     }
 
     fn takes(&self, length: Option<u64>) -> Takes {
-        self.0.takes(length)
+        if self.only_read { Takes::Nothing } else { self.tier.takes(length) }
     }
 
     fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp) -> BoxFuture<'a, Found> {
-        self.0.get(key, now)
+        self.tier.get(key, now)
     }
 
     fn put<'a>(
@@ -59,15 +79,15 @@ impl Tier for Seen {
         entry: StoredResponse,
         now: Timestamp,
     ) -> BoxFuture<'a, Result<(), TierError>> {
-        self.0.put(key, entry, now)
+        self.tier.put(key, entry, now)
     }
 
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
-        self.0.delete(key)
+        self.tier.delete(key)
     }
 
     fn get_many<'a>(&'a self, keys: &'a [CacheKey], now: Timestamp) -> BoxFuture<'a, Vec<Found>> {
-        self.0.get_many(keys, now)
+        self.tier.get_many(keys, now)
     }
 }
 
@@ -347,6 +367,9 @@ impl Isolate {
         let (policy, terms) = policy(random);
         let script = Script::new(random, key < VALUES);
         let several = !keys.is_empty();
+        if mode == Mode::Alone && self.number == WITNESS {
+            return Box::pin(this.get(key, terms));
+        }
         match random.below(if mode == Mode::Outage { 60 } else { 100 }) {
             0..=34 => Box::pin(this.load(key, (policy, terms), script)),
             35..=44 if several => Box::pin(this.load_many(keys, (policy, terms), Script::new(random, true))),
@@ -367,19 +390,25 @@ pub fn run(mode: Mode, seed: u64) -> Story {
     let book = Book::new(runtime.clone());
     let model = KvModel { propagation: secs(20), cache_ttl: secs(20), ..KvModel::default() };
     let kv = model.tiers(&runtime, random.next_u64(), CENTRES);
-    let kv: Vec<Store> = kv.into_iter().map(|kv| Store::new(&runtime, secs(2), Seen(kv))).collect();
+    let kv: Vec<Store> = kv.into_iter().map(|kv| Store::new(&runtime, secs(2), Seen::whole(kv))).collect();
     let l1 = |_| Store::new(&runtime, secs(1), StreamTier::new(Level::L1, 1 << 20));
     let l1: Vec<Store> = (0..CENTRES).map(l1).collect();
     let mut stores: Vec<Store> = kv.iter().chain(&l1).cloned().collect();
     let mut isolates = Vec::new();
-    for number in 0..ISOLATES {
-        let (centre, config) = (number % CENTRES, CacheConfig::new("model", SchemaVersion(1)));
+    for number in 0..if mode == Mode::Alone { 2 } else { ISOLATES } {
+        let centre = if mode == Mode::Alone { 0 } else { number % CENTRES };
+        let config = CacheConfig::new("model", SchemaVersion(1));
         let config = config.log_every(u64::MAX, 10_000 * MINUTE).build().expect("the table is right");
         let hot = Store::new(&runtime, secs(1), MemoryTier::new(Level::Hot, 1 << 20).max_stay(secs(5)));
         let l2 = RetryingTier::new(kv[centre].0.clone(), Arc::new(runtime.clone())).pace(Arc::new(Pace::new()));
         let spare = MemoryTier::new(Level::L2, 1 << 20).spare();
         let tiers: [Arc<dyn Tier>; 4] = [hot.0.clone(), l1[centre].0.clone(), Arc::new(l2), Arc::new(spare)];
-        let tiers = if mode == Mode::Outage { tiers[..3].to_vec() } else { tiers.to_vec() };
+        let seen = |tier: &Arc<FaultyTier>| Arc::new(Seen { tier: tier.clone(), only_read: true }) as Arc<dyn Tier>;
+        let tiers = match mode {
+            Mode::Outage => tiers[..3].to_vec(),
+            Mode::Alone if number == WITNESS => vec![seen(&l1[centre].0), seen(&kv[centre].0)],
+            _ => tiers.to_vec(),
+        };
         let cache = Cache::new(config.clone(), tiers, Arc::new(runtime.clone()));
         let data = DataCache::new(cache, "https://model.example");
         stores.push(hot);
