@@ -160,7 +160,16 @@ impl Book {
         let number = self.write(|story, begun| {
             let Visit { key, isolate, terms, act, .. } = story.visits[visit];
             let window = if act == Act::Set { Duration::ZERO } else { terms.window };
-            story.sources.push(Source { key, isolate, visit, begun, ended: None, lifetime, from_end: act != Act::Set, window });
+            story.sources.push(Source {
+                key,
+                isolate,
+                visit,
+                begun,
+                ended: None,
+                lifetime,
+                from_end: act != Act::Set,
+                window,
+            });
             story.sources.len() as u64
         });
         Run { book: self.clone(), number }
@@ -228,7 +237,10 @@ impl fmt::Display for Story {
         for (n, source) in self.sources.iter().enumerate() {
             let Source { key, isolate, visit, begun, ended, lifetime, .. } = source;
             let ended = ended.map(|(at, end)| format!("{end:?} {}", time(at))).unwrap_or_default();
-            let what = format!("    source {} of visit {visit}: isolate {isolate} key {key} -> {ended} good for {lifetime:?}", n + 1);
+            let what = format!(
+                "    source {} of visit {visit}: isolate {isolate} key {key} -> {ended} good for {lifetime:?}",
+                n + 1
+            );
             lines.push((*begun, what));
         }
         lines.sort_by_key(|(at, _)| *at);

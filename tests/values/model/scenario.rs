@@ -257,9 +257,7 @@ impl Isolate {
         let (name, data, lifetime) = (name(key), self.data.clone(), script.lifetime);
         let got = match key {
             BUNDLE => {
-                let loader = move || async move {
-                    Ok(with_value(bundle(play().await?.value), lifetime))
-                };
+                let loader = move || async move { Ok(with_value(bundle(play().await?.value), lifetime)) };
                 let got = data.get_or_fetch_bundle(&name, &policy, loader).await;
                 got.map(|bundle| bundle.get("").expect("a number").flatten())
             }
@@ -287,7 +285,9 @@ impl Isolate {
         let script = Script { lifetime: None, ..script };
         let loader = move |asked: Vec<DataKey>| async move {
             let place = |asked: &DataKey| of.iter().position(|key| name(*key) == *asked).expect("a key asked for");
-            let runs = asked.iter().map(|asked| script.play(runtime.clone(), book.source(places[place(asked)], terms.ttl), terms));
+            let runs = asked
+                .iter()
+                .map(|asked| script.play(runtime.clone(), book.source(places[place(asked)], terms.ttl), terms));
             let loaded: Result<Vec<_>, Failure> = join_all(runs).await.into_iter().collect();
             Ok(loaded?.into_iter().map(|loaded| loaded.value).collect())
         };
@@ -331,7 +331,7 @@ impl Isolate {
         let done = match key {
             BUNDLE => self.data.set_bundle(&name(key), &bundle(Some(number)), terms.ttl).await,
             RAW => self.data.set_raw(&name(key), number.to_string().into_bytes().into(), terms.ttl).await,
-            _ if number % 2 == 0 => self.data.set(&name(key), &number, terms.ttl).await,
+            _ if number.is_multiple_of(2) => self.data.set(&name(key), &number, terms.ttl).await,
             _ => self.data.set_under(&name(key), &number, &DataPolicy::ttl(terms.ttl).tag("odd")).await,
         };
         run.end(End::Value);
