@@ -120,54 +120,49 @@ pub(super) fn run(load: Load, key: KeyName) -> impl Future<Output = Result<Given
     Loading { key, work: load() }
 }
 
-/// The response that stands for a value: of no status but these two.
+/// The status of the response that stands for a value.
 pub(super) const VALUE: u16 = 200;
-pub(super) const NONE: u16 = 204;
+
+/// The content type of a value that is none, whatever its type: it has no bytes.
+pub(super) const NONE: &str = "application/x-layercake-none";
 
 impl Maker {
     /// The response in which a value walks.
     pub(super) async fn response(&self, given: Given) -> Response {
         let Given { value, bytes, lifetime, tags } = given;
-        let (mut status, mut headers, mut keep) = (VALUE, Box::new(Lines::default()), lifetime);
-        let sealed = match bytes {
-            Ok(None) => {
-                status = NONE;
-                // Zero: it is not kept.
-                keep = lifetime.or(self.negative).or(Some(Duration::ZERO));
-                None
-            }
-            Ok(Some(body)) => match self.sealer.seal(&*self.runtime, &self.key, self.content_type, body).await {
-                Ok(sealed) => Some(sealed),
-                Err(why) => {
-                    self.unkept(&why);
-                    keep = Some(Duration::ZERO);
-                    None
-                }
-            },
-            Err(why) => {
-                self.unkept(&why);
-                keep = Some(Duration::ZERO);
-                None
-            }
-        };
-        set_lifetime(&mut headers, keep);
-        let body = match sealed {
-            Some(Sealed { fields, body }) => {
+        let none = matches!(bytes, Ok(None));
+        // Zero: it is not kept.
+        let keep = if none { lifetime.or(self.negative).or(Some(Duration::ZERO)) } else { lifetime };
+        let content_type = if none { Some(NONE) } else { self.content_type };
+        let mut headers = Box::new(Lines::default());
+        let body = match self.sealed(bytes, content_type).await {
+            Ok(Sealed { fields, body }) => {
+                set_lifetime(&mut headers, keep);
                 describe(&mut headers, fields);
                 body
             }
-            None => Body::empty(),
+            Err(why) => {
+                // It goes to whoever asked for it, and nowhere else.
+                self.runtime.log(&["layercake: a value is not kept: ", &why].concat());
+                set_lifetime(&mut headers, Some(Duration::ZERO));
+                Body::empty()
+            }
         };
         let body = match value {
             Some(value) => Read::body(body, value),
             None => body,
         };
-        Response { status, headers, body, luggage: Some(Box::new(tags)) }
+        Response { status: VALUE, headers, body, luggage: Some(Box::new(tags)) }
     }
 
-    /// The value goes to whoever asked for it, and nowhere else.
-    fn unkept(&self, why: &dyn std::fmt::Display) {
-        self.runtime.log(&format!("layercake: a value is not kept: {why}"));
+    async fn sealed(
+        &self,
+        bytes: Result<Option<Body>, CodecError>,
+        content_type: Option<&str>,
+    ) -> Result<Sealed, String> {
+        let body = bytes.map_err(|why| why.to_string())?.unwrap_or_default();
+        let sealed = self.sealer.seal(&*self.runtime, &self.key, content_type, body).await;
+        sealed.map_err(|why| why.to_string())
     }
 }
 

@@ -62,7 +62,7 @@ use crate::policy::key::KeyName;
 use crate::policy::{CacheKey, DataKey};
 use crate::runtime::Runtime;
 use crate::semantics::storage::NotStored;
-use load::{Given, Load, Loader, Maker, NONE, Opaque, VALUE, describe, take};
+use load::{Given, Load, Loader, Maker, Opaque, VALUE, describe, take};
 use read::{Decode, Undecoded, ValueReader};
 use seal::Sealer;
 use serde::Serialize;
@@ -363,7 +363,7 @@ impl Shelf {
         let reader = self.reader(&wanted.key, policy, decode);
         let Response { status, headers, body, .. } =
             self.cache.walk_to_value(wanted, loader).await.map_err(Missing::Failed)?;
-        if status != VALUE && status != NONE {
+        if status != VALUE {
             return Err(Missing::Late);
         }
         let body = match Read::take(body) {

@@ -56,20 +56,19 @@ impl ValueReader {
         body: Body,
     ) -> impl Future<Output = Result<Opaque, String>> + Send + use<'a> {
         // Fields may not be shared between threads: they are read at once.
-        let content_type = self.decode.content_type;
+        let none = headers.field("content-type").as_deref() == Some(NONE.as_bytes());
+        let content_type = if none { Some(NONE) } else { self.decode.content_type };
         let plain = self.sealer.unseal(&*self.runtime, &self.key, content_type, headers, body);
         async move {
-            let plain = async { plain.await.map_err(|why| why.to_string()) };
-            let decode = |by: &DecodeBytes, bytes: Option<&[u8]>| by(bytes).map_err(|why| why.to_string());
-            match (status, &self.decode.decode) {
-                (NONE, Some(by)) => decode(by, None),
-                (VALUE, Some(by)) => {
-                    let bytes = plain.await?.into_bytes(self.limit).await;
-                    decode(by, Some(&bytes.map_err(|why| why.to_string())?))
-                }
-                (VALUE, None) => plain.await.map(|body| Box::new(body) as Opaque),
-                _ => Err("it is no value".to_owned()),
+            if status != VALUE {
+                return Err("it is no value".to_owned());
             }
+            let plain = plain.await.map_err(|why| why.to_string())?;
+            let Some(decode) = &self.decode.decode else {
+                return if none { Err("it is none".to_owned()) } else { Ok(Box::new(plain) as Opaque) };
+            };
+            let bytes = plain.into_bytes(self.limit).await.map_err(|why| why.to_string())?;
+            decode((!none).then_some(&bytes)).map_err(|why| why.to_string())
         }
     }
 

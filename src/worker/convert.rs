@@ -270,14 +270,14 @@ pub(super) fn js_headers(headers: Box<dyn HeaderFields>) -> Result<Headers, JsVa
 }
 
 /// The body in JavaScript, where those of this door are already.
-#[cfg(not(feature = "tower"))]
+#[cfg(not(any(feature = "tower", feature = "data")))]
 #[allow(clippy::unused_async, reason = "the Tower door's bodies have to be awaited")]
 pub(super) async fn js_body(body: Body, _: u64) -> Result<Body, BodyError> {
     Ok(body)
 }
 
-/// The body in JavaScript: one that came through the Tower door is read into a buffer.
-#[cfg(feature = "tower")]
+/// The body in JavaScript: one that came through the Tower door, or is a value's, is read into a buffer.
+#[cfg(any(feature = "tower", feature = "data"))]
 pub(super) async fn js_body(body: Body, limit: u64) -> Result<Body, BodyError> {
     let body = match body.into_host::<JsBuffer>() {
         Ok(buffer) => return Ok(Body::host(buffer)),

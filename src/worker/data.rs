@@ -1,11 +1,14 @@
 //! The door for values on Workers: loaders there need not be `Send`.
 
-use crate::data::{Codec, DataCache, DataPolicy, Json, LoadError, Loaded};
+use super::convert::{from_worker, into_response};
+use crate::Body;
+use crate::data::{Bundle, Codec, DataCache, DataPolicy, Json, LoadError, Loaded};
 use crate::policy::DataKey;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::ops::Deref;
+use std::pin::Pin;
 use worker::send::{SendFuture, SendWrapper};
 
 /// A [`DataCache`] of one request, whose loaders may hold what belongs to it: a D1 database, a fetcher.
@@ -88,16 +91,108 @@ impl<C: Codec> Data<C> {
         F: FnOnce() -> Fut + 'static,
         Fut: Future<Output = Result<Loaded<T>, E>> + 'static,
     {
+        own_error(self.0.get_or_fetch_with(key, policy, sendable(loader)).await)
+    }
+
+    /// As [`DataCache::get_many_or_fetch`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn get_many_or_fetch<T, E, F, Fut>(
+        &self,
+        keys: &[DataKey],
+        policy: &DataPolicy,
+        loader: F,
+    ) -> Result<Vec<T>, LoadError<E>>
+    where
+        T: Serialize + DeserializeOwned + Send + 'static,
+        E: 'static,
+        F: FnOnce(Vec<DataKey>) -> Fut + 'static,
+        Fut: Future<Output = Result<Vec<T>, E>> + 'static,
+    {
         let loader = SendWrapper(loader);
-        let loader = move || {
-            // All of it, and so as something that may be sent.
+        let loader = move |keys| {
             let whole = loader;
             let SendWrapper(loader) = whole;
-            SendFuture::new(async move { loader().await.map_err(SendWrapper) })
+            SendFuture::new(async move { loader(keys).await.map_err(SendWrapper) })
         };
-        let got = self.0.get_or_fetch_with(key, policy, loader).await;
-        got.map_err(|error| error.map(|SendWrapper(error)| error))
+        own_error(self.0.get_many_or_fetch(keys, policy, loader).await)
     }
+
+    /// As [`DataCache::get_or_fetch_raw`]; see [`body_of`] and [`response_of`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn get_or_fetch_raw<E, F, Fut>(
+        &self,
+        key: &DataKey,
+        policy: &DataPolicy,
+        loader: F,
+    ) -> Result<Body, LoadError<E>>
+    where
+        E: 'static,
+        F: FnOnce() -> Fut + 'static,
+        Fut: Future<Output = Result<Loaded<Body>, E>> + 'static,
+    {
+        own_error(self.0.get_or_fetch_raw(key, policy, sendable(loader)).await)
+    }
+
+    /// As [`DataCache::get_or_fetch_bundle`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn get_or_fetch_bundle<E, F, Fut>(
+        &self,
+        key: &DataKey,
+        policy: &DataPolicy,
+        loader: F,
+    ) -> Result<Bundle<C>, LoadError<E>>
+    where
+        E: 'static,
+        F: FnOnce() -> Fut + 'static,
+        Fut: Future<Output = Result<Loaded<Bundle<C>>, E>> + 'static,
+    {
+        own_error(self.0.get_or_fetch_bundle(key, policy, sendable(loader)).await)
+    }
+}
+
+/// A loader that says it may be sent: on Workers there is nowhere to send it to.
+fn sendable<F, Fut, T, E>(loader: F) -> impl FnOnce() -> SendFuture<BoxedLoad<T, E>> + Send
+where
+    F: FnOnce() -> Fut + 'static,
+    Fut: Future<Output = Result<T, E>> + 'static,
+{
+    let loader = SendWrapper(loader);
+    move || {
+        // All of it, and so as something that may be sent.
+        let whole = loader;
+        let SendWrapper(loader) = whole;
+        SendFuture::new(Box::pin(async move { loader().await.map_err(SendWrapper) }))
+    }
+}
+
+type BoxedLoad<T, E> = Pin<Box<dyn Future<Output = Result<T, SendWrapper<E>>>>>;
+
+fn own_error<T, E>(got: Result<T, LoadError<SendWrapper<E>>>) -> Result<T, LoadError<E>> {
+    got.map_err(|error| error.map(|SendWrapper(error)| error))
+}
+
+/// The body of a response of `worker`, for a value of bytes. A stream stays in JavaScript and belongs to its request.
+#[must_use]
+pub fn body_of(response: worker::Response) -> Body {
+    from_worker(response).body
+}
+
+/// A response of `worker` around the bytes of a value, under status 200 and without header fields.
+///
+/// # Errors
+///
+/// When the runtime does not take the body.
+pub fn response_of(body: Body) -> worker::Result<worker::Response> {
+    into_response(http::Response::new(body)).map(Into::into)
 }
 
 impl<C: Codec> Deref for Data<C> {

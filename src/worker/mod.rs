@@ -41,7 +41,7 @@ mod runtime;
 
 pub use convert::into_response;
 #[cfg(feature = "data")]
-pub use data::Data;
+pub use data::{Data, body_of, response_of};
 pub use edge::EdgeTier;
 pub use kv::KvTier;
 pub use live::TableState;

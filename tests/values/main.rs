@@ -3,7 +3,9 @@
 mod changes;
 #[path = "../support/deletes.rs"]
 mod deletes;
+mod groups;
 mod loads;
+mod raw;
 mod trouble;
 
 use deletes::{DeleteFault, Deletes};
