@@ -14,9 +14,10 @@ setup: ## install the tool chain (the other targets do so themselves)
 	@tools/setup.sh
 
 demo: PORT ?= 8787
-demo: setup ## the shop with its cache, on the local Workers runtime; PORT=8787
-	@tools/build-worker.sh examples/shop
-	@exec node tools/serve.mjs examples/shop --port $(PORT)
+demo: EXAMPLE ?= shop
+demo: setup ## an example on the local Workers runtime; EXAMPLE=shop|data|tenants|axum PORT=8787
+	@tools/build-worker.sh examples/$(EXAMPLE)
+	@exec node tools/serve.mjs examples/$(EXAMPLE) --port $(PORT)
 
 proxy: PORT ?= 8788
 proxy: setup ## a caching reverse proxy; ORIGIN=http://127.0.0.1:8000 PORT=8788 PRESET=rfc9111|safe

@@ -6,7 +6,6 @@ use std::sync::LazyLock;
 use layercake::DataKey;
 use layercake::data::DataPolicy;
 use serde::Deserialize;
-use worker::send::SendFuture;
 use worker::*;
 
 use crate::database::list;
@@ -31,14 +30,12 @@ pub async fn flags(_: Request, ctx: RouteContext<App>) -> Result<Response> {
     let App { data, database } = ctx.data;
     let keys: Vec<DataKey> = names.iter().map(|name| key(name)).collect();
     let by_key: BTreeMap<DataKey, String> = keys.iter().cloned().zip(names.iter().cloned()).collect();
-    let load = move |missing: Vec<DataKey>| {
-        SendFuture::new(async move {
-            let names: Vec<&String> = missing.iter().filter_map(|key| by_key.get(key)).collect();
-            let sql = "SELECT name, is_on FROM flags WHERE name IN (SELECT value FROM json_each(?1))";
-            let rows = database.all::<Row>(sql, &[list(names.iter())?]).await?;
-            let found: BTreeMap<String, bool> = rows.into_iter().map(|row| (row.name, row.is_on != 0)).collect();
-            Result::Ok(names.into_iter().map(|name| found.get(name).copied()).collect())
-        })
+    let load = move |missing: Vec<DataKey>| async move {
+        let names: Vec<&String> = missing.iter().filter_map(|key| by_key.get(key)).collect();
+        let sql = "SELECT name, is_on FROM flags WHERE name IN (SELECT value FROM json_each(?1))";
+        let rows = database.all::<Row>(sql, &[list(names.iter())?]).await?;
+        let found: BTreeMap<String, bool> = rows.into_iter().map(|row| (row.name, row.is_on != 0)).collect();
+        Result::Ok(names.into_iter().map(|name| found.get(name).copied()).collect())
     };
     let values: Vec<Option<bool>> = data.get_many_or_fetch(&keys, &FLAG, load).await?;
     Response::from_json(&names.into_iter().zip(values).collect::<BTreeMap<_, _>>())

@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 use layercake::DataKey;
 use layercake::data::{Bundle, CodecError, DataPolicy, Loaded};
 use serde::{Deserialize, Serialize};
-use worker::send::SendFuture;
 use worker::*;
 
 use crate::{App, found, hours, minutes, part};
@@ -45,22 +44,20 @@ async fn bundle(ctx: RouteContext<App>) -> Result<Bundle> {
     let App { data, database } = ctx.data;
     let key = DataKey::of("cache:tenant").with(&tenant);
     let mut bundle = data.bundle();
-    let load = move || {
-        SendFuture::new(async move {
-            let id = [tenant.into()];
-            let profile = ("SELECT name, plan FROM tenants WHERE id = ?1", id.as_slice());
-            let features = ("SELECT name FROM features WHERE tenant = ?1 ORDER BY name", id.as_slice());
-            let [profile, features] = &*database.batch(&[profile, features]).await? else {
-                return Err(Error::from("another number of results than of statements"));
-            };
-            let Some(profile) = profile.results::<Profile>()?.pop() else {
-                return Ok(Loaded::new(bundle).lifetime(minutes(1)));
-            };
-            let features: Vec<String> = features.results::<Feature>()?.into_iter().map(|row| row.name).collect();
-            bundle.insert("profile", &profile).map_err(unread)?;
-            bundle.insert("features", &features).map_err(unread)?;
-            Ok(Loaded::new(bundle))
-        })
+    let load = move || async move {
+        let id = [tenant.into()];
+        let profile = ("SELECT name, plan FROM tenants WHERE id = ?1", id.as_slice());
+        let features = ("SELECT name FROM features WHERE tenant = ?1 ORDER BY name", id.as_slice());
+        let [profile, features] = &*database.batch(&[profile, features]).await? else {
+            return Err(Error::from("another number of results than of statements"));
+        };
+        let Some(profile) = profile.results::<Profile>()?.pop() else {
+            return Ok(Loaded::new(bundle).lifetime(minutes(1)));
+        };
+        let features: Vec<String> = features.results::<Feature>()?.into_iter().map(|row| row.name).collect();
+        bundle.insert("profile", &profile).map_err(unread)?;
+        bundle.insert("features", &features).map_err(unread)?;
+        Ok(Loaded::new(bundle))
     };
     Ok(data.get_or_fetch_bundle(&key, &TENANT, load).await?)
 }
