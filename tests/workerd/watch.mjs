@@ -13,8 +13,16 @@ import Worker from "./index.js";
 
 let ahead = 0;
 let queries = [];
-const now = Date.now;
-Date.now = () => now() + ahead;
+globalThis.Date = class extends Date {
+  constructor(...given) {
+    if (given.length) super(...given);
+    else super(Date.now());
+  }
+
+  static now() {
+    return super.now() + ahead;
+  }
+};
 
 const QUERIES = ["all", "first", "raw", "run"];
 const behind = new WeakMap();
