@@ -76,8 +76,8 @@ lint() {
     local feature
     check "Formatting" cargo fmt --all --check -- --color never
     check "Clippy, this machine, all features" cargo clippy --quiet --all-targets --all-features -- -D warnings
-    check "Clippy, wasm32, worker and axum" \
-        cargo clippy --quiet --target wasm32-unknown-unknown --features worker,axum -- -D warnings
+    check "Clippy, wasm32, worker, axum and data" \
+        cargo clippy --quiet --target wasm32-unknown-unknown --features worker,axum,data,encryption,postcard -- -D warnings
     check "Clippy, examples and tools" cargo clippy --quiet --workspace --exclude layercake --all-targets -- -D warnings
     check "Clippy, native benches" \
         cargo clippy --quiet --all-targets --manifest-path benches/native/Cargo.toml --target-dir target/native -- -D warnings

@@ -40,7 +40,7 @@ impl Body {
         match self.0 {
             Inner::Empty => Ok(Bytes::new()),
             Inner::Bytes(bytes) => Ok(bytes),
-            host => Err(Self(host)),
+            host @ Inner::Host(_) => Err(Self(host)),
         }
     }
 }

@@ -218,7 +218,7 @@ fn base64_bytes(text: &str) -> Result<Zeroizing<Vec<u8>>, KeyringError> {
     let text = text.trim();
     let digits = text.strip_suffix("==").or_else(|| text.strip_suffix('=')).unwrap_or(text);
     // Padding fills up groups of four; a lone digit is no byte.
-    if (digits.len() != text.len() && text.len() % 4 != 0) || digits.len() % 4 == 1 {
+    if (digits.len() != text.len() && !text.len().is_multiple_of(4)) || digits.len() % 4 == 1 {
         return Err(KeyringError::Base64);
     }
     // All at once: a buffer that grows leaves copies behind.
@@ -325,7 +325,8 @@ mod tests {
         for (text, why) in [
             (&base64[..40], KeyringError::Length { length: 30 }),
             (&format!("{base64}=="), KeyringError::Base64),
-            (&format!("{base64}A"), KeyringError::Base64),
+            (&format!("{base64}A"), KeyringError::Length { length: 33 }),
+            (&format!("{base64}AA"), KeyringError::Base64),
             (&base64.replace("aU", "aV"), KeyringError::Base64),
             (&base64.replace("aU", "*U"), KeyringError::Base64),
             ("A", KeyringError::Base64),

@@ -121,7 +121,10 @@ impl Listing {
 impl Shelf {
     async fn list(&self, prefix: &DataKey, cursor: Option<&str>, limit: usize) -> Result<ListedPage, DataError> {
         let listed = self.cache.list_values(prefix.as_str(), cursor, limit).await;
-        let (common, page) = listed.map_err(|why| DataError::List(why.to_string()))?;
+        let (common, page) = listed.map_err(|why| {
+            let why = why.map(|why| why.to_string());
+            DataError::List(why.unwrap_or_else(|| "no tier has a list of what it keeps; bind KV".to_owned()))
+        })?;
         let values = page.entries.into_iter().filter_map(|entry| listed_value(&common, entry)).collect();
         Ok(ListedPage { values, cursor: page.cursor })
     }

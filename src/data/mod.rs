@@ -120,7 +120,7 @@ impl<C: Codec> DataCache<C> {
     }
 
     /// Compresses values of more than so many bytes, up to 16 MiB, where that saves an eighth at least; `None` for no compression.
-    /// Streams of unknown length are kept as they are. Default: 4,096.
+    /// Streams of unknown length are kept as they are. Default: 16,384.
     #[must_use]
     pub fn compress_above(self, bytes: Option<u64>) -> Self {
         self.change(|shelf| Arc::make_mut(&mut shelf.sealer).compress_above = bytes)

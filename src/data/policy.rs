@@ -74,7 +74,7 @@ pub struct PolicyError {
 const MAX_SIZE: u64 = 64 << 20;
 
 /// How long a loader may take by default.
-const HARD_TIMEOUT: Duration = Duration::from_secs(30);
+const HARD_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl DataPolicy {
     /// Good for `ttl`, unless the loader says otherwise ([`Loaded::lifetime`](super::Loaded::lifetime)).
@@ -122,7 +122,8 @@ impl DataPolicy {
     }
 
     /// How long the loader may take at most; then a stale value, where one is allowed, or
-    /// [`LoadError::TimedOut`](super::LoadError::TimedOut). The loader may finish behind it, and its value is kept. Default: 30 s.
+    /// [`LoadError::TimedOut`](super::LoadError::TimedOut). The loader may finish behind it, and its value is kept.
+    /// On Workers it is also when the request of a loader that has panicked is given up. Default: 10 s.
     pub fn hard_timeout(self, limit: Duration) -> Self {
         self.with(|policy| policy.hard_timeout(limit))
     }

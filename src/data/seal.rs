@@ -89,7 +89,8 @@ pub(crate) struct Sealer {
 impl Default for Sealer {
     fn default() -> Self {
         Self {
-            compress_above: Some(4096),
+            // To decompress costs as much as the rest of a hit (0.3 ms on Workers); 13 KB less to transfer are hardly noticed.
+            compress_above: Some(16 << 10),
             #[cfg(feature = "encryption")]
             keyring: None,
             #[cfg(feature = "encryption")]
@@ -109,6 +110,7 @@ pub(crate) struct Sealed {
 
 /// What the fields say of a value.
 struct Described {
+    #[cfg_attr(not(feature = "encryption"), allow(dead_code, reason = "only what is encrypted is bound to it"))]
     content_type: Option<Box<str>>,
     /// The length without compression.
     compressed: Option<u64>,
@@ -174,10 +176,8 @@ impl Sealer {
             if length > LIMIT {
                 return Err(SealError::TooLarge { size: length, limit: LIMIT });
             }
-            let plain = match runtime.decompress(body) {
-                Ok(plain) => plain,
-                Err(body) => runtime.decompress(body.buffer(LIMIT).await?).map_err(|_| SealError::NoGzip)?,
-            };
+            let body = body.buffer(LIMIT).await?;
+            let plain = runtime.decompress(body).map_err(|_| SealError::NoGzip)?;
             // It is read no further than its length.
             let plain = plain.buffer(length).await.map_err(|_| SealError::Compressed)?;
             if plain.len() == Some(length) { Ok(plain) } else { Err(SealError::Compressed) }
@@ -296,7 +296,9 @@ impl Described {
         let mut part = |pieces: [&[u8]; 2]| {
             let length: usize = pieces.iter().map(|piece| piece.len()).sum();
             all.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
-            pieces.iter().for_each(|piece| all.extend_from_slice(piece));
+            for piece in pieces {
+                all.extend_from_slice(piece);
+            }
         };
         part([b"layercake sealed 1", b""]);
         part([&name, &check]);

@@ -126,6 +126,9 @@ impl Cache {
             return if store.run(entry).await { Ok(()) } else { Err(Unkept::Nowhere) };
         }
         let mut trouble = None;
+        for tier in self.idle_spares(plan.policy.terms.tiers) {
+            self.delete(plan.route, &question.key, tier, tier.write_timeout()).await;
+        }
         for (_, tier) in self.allowed(plan.policy.terms.tiers) {
             let copy = entry.try_clone().filter(|_| tier.takes(length) != Takes::Nothing);
             let done = match copy {

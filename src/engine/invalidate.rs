@@ -1,10 +1,10 @@
 //! What unsafe requests make void (RFC 9111 section 4.4).
 
-use super::Cache;
 use super::plan::{Change, Plan, Question};
+use super::{Cache, is_l2};
 use crate::entry::Head;
 use crate::message::Response;
-use crate::policy::{CacheKey, Level, RouteId, Tiers};
+use crate::policy::{CacheKey, RouteId, Tiers};
 use crate::runtime::within;
 use crate::semantics::Fields as _;
 use crate::semantics::invalidation::{Target, invalidates};
@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long one tier may take over one step of it, before the next is asked.
 const LIMIT: Duration = Duration::from_millis(700);
+
+/// The same where the owner himself has something forgotten and waits for it: a store may put its writes of a key a second apart.
+const SURELY: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(2));
 
 /// An entry to be forgotten.
 pub(super) struct Void {
@@ -90,6 +93,7 @@ impl Cache {
     /// Forgets entries before the answer goes out, so that whoever changed something sees the change. Whether all tiers have done
     /// so by then.
     pub(super) async fn forget_now(&self, voids: Vec<Void>) -> bool {
+        let patience = if voids.iter().any(|void| void.surely) { SURELY.0 } else { PATIENCE };
         let under_way: Vec<_> = voids.into_iter().map(|void| self.forget(void)).collect();
         let all = async {
             let mut done = true;
@@ -98,7 +102,7 @@ impl Cache {
             }
             done
         };
-        within(&*self.runtime, Some(PATIENCE), Box::pin(all)).await.unwrap_or(false)
+        within(&*self.runtime, Some(patience), Box::pin(all)).await.unwrap_or(false)
     }
 
     /// Forgets an entry behind the response; the receiver hears of the end.
@@ -110,15 +114,16 @@ impl Cache {
         self.runtime.spawn(Box::pin(async move {
             let mut all = true;
             // Furthest first, so that none is filled again from one that still has it.
-            for (_, tier) in cache.allowed(tiers).rev() {
+            for (_, tier) in cache.everywhere(tiers).rev() {
                 // A deletion in L2 costs ten reads: only of what is there.
-                if tier.level() == Level::L2 && !surely {
+                if is_l2(tier) && !surely {
                     let found = within(&*cache.runtime, Some(LIMIT), tier.get(&key, cache.runtime.now())).await;
                     if matches!(found, Some(Ok(None))) {
                         continue;
                     }
                 }
-                all &= cache.delete(route, &key, tier, Some(LIMIT)).await;
+                let limit = if surely { SURELY.1 } else { LIMIT };
+                all &= cache.delete(route, &key, tier, Some(limit)).await;
             }
             let _ = done.send(all);
         }));

@@ -1,7 +1,8 @@
 //! Tiers in order; a failing or slow tier is a missing one.
 
-use super::Cache;
+use super::breaker::Way;
 use super::plan::{Plan, Question};
+use super::{Cache, is_l2};
 use crate::body::BodyError;
 use crate::entry::StoredResponse;
 use crate::policy::Level;
@@ -11,7 +12,7 @@ use crate::semantics::range::{Part, Wanted};
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::status::ForwardReason;
 use crate::stats::Event;
-use crate::tier::Takes;
+use crate::tier::{Takes, Tier};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,8 @@ impl Cache {
         'slot: loop {
             let missing = if question.variant.is_some() { ForwardReason::VaryMiss } else { ForwardReason::UriMiss };
             let (mut reason, mut stored) = (missing, None::<Hit>);
+            // Whether what is stored is fresh, and only compared with what another tier may have.
+            let mut fresh = false;
             for (place, tier) in self.allowed(plan.policy.terms.tiers) {
                 let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
                 #[cfg(feature = "data")]
@@ -64,7 +67,7 @@ impl Cache {
                     }
                     continue;
                 }
-                question.in_l2 |= level == Level::L2 || head.l2_until > now;
+                question.in_l2 |= is_l2(tier) || head.l2_until > now;
                 if question.variant.is_none() && question.primary.is_none() {
                     question.primary = Some(Arc::clone(head));
                 }
@@ -81,11 +84,14 @@ impl Cache {
                 let hit = Hit { entry, place, level };
                 // 3.3: a part answers only those who want some of it.
                 if part.is_some_and(|part| !question.wants_some_of(&hit.entry, part, now)) {
-                    reason = ForwardReason::Partial;
-                    stored = Some(hit);
+                    if !fresh {
+                        (reason, stored) = (ForwardReason::Partial, Some(hit));
+                    }
                     continue;
                 }
+                fresh = false;
                 match reuse(&hit.entry.head.freshness, question.directives.as_ref(), now) {
+                    Reuse::Fresh if self.has_rival(plan, tier, place) => (fresh, stored) = (true, Some(hit)),
                     Reuse::Fresh => return Found::Fresh(hit),
                     Reuse::StaleWhileRevalidate if part.is_none() => return Found::Refresh(hit),
                     Reuse::Stale => return Found::Stale(hit),
@@ -95,11 +101,25 @@ impl Cache {
                     }
                 }
             }
+            if let Some(hit) = stored.take_if(|_| fresh) {
+                return Found::Fresh(hit);
+            }
             // 5.2.1.7
             if question.directives.as_ref().is_some_and(|cc| cc.only_if_cached) {
                 return Found::Unsatisfiable;
             }
             return Found::Nothing { reason, stored };
+        }
+    }
+
+    /// Whether another tier may have a more recent answer than the one found in `tier`: L2 and what stands in for it take turns.
+    fn has_rival(&self, plan: &Plan, tier: &Arc<dyn Tier>, place: usize) -> bool {
+        let mut behind =
+            self.allowed(plan.policy.terms.tiers).filter(|(other, _)| *other > place).map(|(_, tier)| tier);
+        if tier.is_spare() {
+            !self.config.0.living.breakers.is_open(Level::L2, Way::Read) && behind.any(is_l2)
+        } else {
+            is_l2(tier) && behind.any(|tier| tier.is_spare())
         }
     }
 

@@ -12,7 +12,7 @@ use crate::policy::{CacheKey, Level};
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::stats::Event;
-use crate::tier::{Page, TierError};
+use crate::tier::{Page, Tier, TierError};
 use std::sync::Arc;
 
 /// One of several values that are looked for.
@@ -154,26 +154,25 @@ impl Cache {
         self.run_all_behind(stores);
     }
 
-    /// What the furthest tier that can list has under names that begin with the prefix of values and `prefix`.
+    /// What the furthest tier that can list has under names that begin with the prefix of values and `prefix`; an error without words
+    /// when there is none.
     pub(crate) async fn list_values(
         &self,
         prefix: &str,
         cursor: Option<&str>,
         limit: usize,
-    ) -> Result<(String, Page), TierError> {
+    ) -> Result<(String, Page), Option<TierError>> {
         let common = self.config.0.prefix.of_values();
         let whole = [&common, prefix].concat();
-        let mut refused = TierError::Refused("there is no tier that can list what it has; bind KV".to_owned());
-        for tier in self.tiers.iter().rev() {
+        // What is in an isolate's memory for a moment is no list of what is kept.
+        let lasting = |tier: &&Arc<dyn Tier>| tier.level() != Level::Hot && !tier.is_spare();
+        for tier in self.tiers.iter().rev().filter(lasting) {
             match tier.list(&whole, cursor, limit).await {
                 Ok(page) => return Ok((common, page)),
                 Err(TierError::Refused(_)) => {}
-                Err(error) => {
-                    refused = error;
-                    break;
-                }
+                Err(error) => return Err(Some(error)),
             }
         }
-        Err(refused)
+        Err(None)
     }
 }

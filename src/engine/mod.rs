@@ -57,12 +57,13 @@ pub(crate) use many::Sought;
 use crate::message::{Ask, RequestView, Response};
 #[cfg(feature = "worker")]
 use crate::policy::RouteId;
-use crate::policy::{Policy, Tiers};
+use crate::policy::{Level, Policy, Tiers};
 use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::status::{CacheStatus, ForwardReason};
 use crate::stats::Event;
 use crate::tier::Tier;
+use breaker::Way;
 use fill::Fetched;
 use lookup::Found;
 #[cfg(feature = "worker")]
@@ -291,9 +292,26 @@ impl Cache {
         }
     }
 
-    /// The tiers the policy allows, with their places, nearest first.
+    /// The tiers the policy allows, with their places, nearest first; the spare ones while they are needed.
     fn allowed(&self, tiers: Tiers) -> impl DoubleEndedIterator<Item = (usize, &Arc<dyn Tier>)> {
+        self.everywhere(tiers).filter(|(_, tier)| !tier.is_spare() || self.needs_spares())
+    }
+
+    /// The same with the spare ones at any time.
+    fn everywhere(&self, tiers: Tiers) -> impl DoubleEndedIterator<Item = (usize, &Arc<dyn Tier>)> {
         self.tiers.iter().enumerate().filter(move |(_, tier)| tiers.contains(tier.level()))
+    }
+
+    /// The spare tiers the policy allows, while they are not needed: what they have is not kept for when they are.
+    fn idle_spares(&self, tiers: Tiers) -> impl Iterator<Item = &Arc<dyn Tier>> {
+        let all = self.everywhere(tiers).map(|(_, tier)| tier);
+        all.filter(|tier| tier.is_spare() && !self.needs_spares())
+    }
+
+    /// Whether there is no L2, or it is known to fail.
+    fn needs_spares(&self) -> bool {
+        let fails = |way| self.config.0.living.breakers.is_open(Level::L2, way);
+        !self.tiers.iter().any(is_l2) || fails(Way::Read) || fails(Way::Write)
     }
 
     fn complain(&self, what: &str, why: &dyn fmt::Display) {
@@ -301,6 +319,11 @@ impl Cache {
             self.runtime.log(&format!("layercake: {what}: {why}"));
         }
     }
+}
+
+/// Whether a tier is L2 itself, not what stands in for it.
+fn is_l2(tier: &Arc<dyn Tier>) -> bool {
+    tier.level() == Level::L2 && !tier.is_spare()
 }
 
 impl fmt::Debug for Cache {

@@ -132,10 +132,15 @@ impl Plan {
     }
 
     /// Whether a client is going to see the answer, and caches in front of this one.
+    #[cfg(feature = "data")]
     pub(super) fn is_for_a_client(&self) -> bool {
-        #[cfg(feature = "data")]
-        return self.value.is_none();
-        #[cfg(not(feature = "data"))]
+        self.value.is_none()
+    }
+
+    /// The same where there are no values.
+    #[cfg(not(feature = "data"))]
+    #[allow(clippy::unused_self, reason = "as with values")]
+    pub(super) const fn is_for_a_client(&self) -> bool {
         true
     }
 

@@ -3,9 +3,9 @@
 //! What the nearer tiers do not keep the next request brings again; L2 is what other data centres and the next deployment live
 //! on, and it says 429 to the second write of a key within a second.
 
+use super::is_l2;
 use super::store::Store;
 use crate::entry::StoredResponse;
-use crate::policy::Level;
 use crate::semantics::freshness::Timestamp;
 use crate::stats::{Event, Trouble};
 use crate::tier::Tier;
@@ -62,7 +62,7 @@ impl Source {
 
 /// Whether a write that failed so may succeed a little later, and is missed if it does not.
 pub(super) fn is_worth_another_try(tier: &Arc<dyn Tier>, trouble: Trouble) -> bool {
-    tier.level() == Level::L2 && matches!(trouble, Trouble::Failed | Trouble::TimedOut | Trouble::Throttled)
+    is_l2(tier) && !tier.tries_again() && matches!(trouble, Trouble::Failed | Trouble::TimedOut | Trouble::Throttled)
 }
 
 /// One of the writes that wait.

@@ -142,7 +142,7 @@ impl Cache {
     /// The tier whose markers the isolates of a data centre share.
     fn notice_board(&self, plan: &Plan) -> Option<&Arc<dyn Tier>> {
         let mut tiers = self.allowed(plan.policy.terms.tiers).map(|(_, tier)| tier);
-        tiers.find(|tier| tier.level() == Level::L1).filter(|_| !self.config.0.living.l1_is_inert())
+        tiers.find(|tier| tier.level() == Level::L1 && !tier.is_spare()).filter(|_| !self.config.0.living.l1_is_inert())
     }
 
     /// Whether this isolate refreshes in the name of its data centre. Where there is no telling it does.

@@ -1,12 +1,12 @@
 //! One entry on its way into the tiers, behind the response.
 
-use super::Cache;
 use super::breaker::Way;
 use super::landing::Landing;
 use super::lookup::SMALL_BODY;
 use super::parts::joined;
 use super::plan::{Plan, Question};
 use super::retry::{Source, is_worth_another_try};
+use super::{Cache, is_l2};
 use crate::body::Body;
 use crate::entry::{Head, StoredResponse};
 use crate::policy::{CacheKey, Level, RouteId, key::KeyName};
@@ -93,7 +93,9 @@ impl Cache {
             .filter(|(place, tier)| places.contains(place) && (l2 || tier.level() != Level::L2))
             .map(|(_, tier)| (tier.takes(length), Arc::clone(tier)))
             .partition(|(takes, _)| *takes != Takes::Nothing);
-        let leavers: Vec<_> = leavers.into_iter().map(|(_, tier)| tier).filter(|t| t.level() == Level::Hot).collect();
+        let leavers = leavers.into_iter().map(|(_, tier)| tier).filter(|t| t.level() == Level::Hot || t.is_spare());
+        let spares = self.idle_spares(plan.policy.terms.tiers).map(Arc::clone);
+        let leavers: Vec<_> = leavers.chain(spares).collect();
         (!takers.is_empty() || !leavers.is_empty()).then(|| Store {
             cache: self.clone(),
             route: plan.route,
@@ -123,7 +125,7 @@ impl Cache {
         }
         let mut store = self.store(plan, question, key, entry, 0..self.tiers.len())?;
         if question.in_l2 && !belongs_in_l2(&entry.head) {
-            let l2 = self.allowed(plan.policy.terms.tiers).filter(|(_, tier)| tier.level() == Level::L2);
+            let l2 = self.allowed(plan.policy.terms.tiers).filter(|(_, tier)| is_l2(tier));
             store.leavers.extend(l2.map(|(_, tier)| Arc::clone(tier)));
         }
         Some(store)
@@ -131,7 +133,7 @@ impl Cache {
 
     /// The tiers that writing to costs nothing.
     pub(super) fn free_places(&self) -> Range<usize> {
-        0..self.tiers.iter().position(|tier| tier.level() == Level::L2).unwrap_or(self.tiers.len())
+        0..self.tiers.iter().position(is_l2).unwrap_or(self.tiers.len())
     }
 }
 
@@ -224,7 +226,9 @@ impl Store {
         let leavers = std::mem::take(&mut self.leavers);
         for tier in leavers {
             match tier.takes(length) {
-                takes if tier.level() == Level::Hot && takes != Takes::Nothing => self.takers.insert(0, (takes, tier)),
+                takes if tier.level() == Level::Hot && !tier.is_spare() && takes != Takes::Nothing => {
+                    self.takers.insert(0, (takes, tier));
+                }
                 _ => self.leavers.push(tier),
             }
         }

@@ -35,7 +35,9 @@ impl Cache {
         let Some(limit) = tier.timeout() else {
             return self.found(route, key, tier, Some(tier.get(key, since).await)).ok().flatten();
         };
-        if !living.breakers.lets_through(level, Way::Read, since) {
+        // What stands in for L2 has no circuit, least of all L2's.
+        let guarded = !tier.is_spare();
+        if guarded && !living.breakers.lets_through(level, Way::Read, since) {
             self.skipped(route, tier, Operation::Get);
             return None;
         }
@@ -47,7 +49,9 @@ impl Cache {
             living.trust.end(level, since, now, limit, matches!(got, Some(Ok(_))));
         }
         let found = self.found(route, key, tier, got);
-        living.breakers.note(level, Way::Read, since, now, verdict(found.as_ref().err()));
+        if guarded {
+            living.breakers.note(level, Way::Read, since, now, verdict(found.as_ref().err()));
+        }
         found.ok().flatten()
     }
 
@@ -60,7 +64,7 @@ impl Cache {
         tier: &Arc<dyn Tier>,
     ) -> Vec<Option<StoredResponse>> {
         let (since, level, living) = (self.runtime.now(), tier.level(), &self.config.0.living);
-        let guarded = tier.timeout().is_some();
+        let guarded = tier.timeout().is_some() && !tier.is_spare();
         if guarded && !living.breakers.lets_through(level, Way::Read, since) {
             self.skipped(route, tier, Operation::Get);
             return Vec::new();
@@ -68,7 +72,9 @@ impl Cache {
         let got = within(&*self.runtime, tier.timeout(), tier.get_many(keys, since)).await;
         let Some(got) = got else {
             self.failed(route, tier, Operation::Get, Trouble::TimedOut, Event::TierFailed, None);
-            living.breakers.note(level, Way::Read, since, self.runtime.now(), Verdict::Badly);
+            if guarded {
+                living.breakers.note(level, Way::Read, since, self.runtime.now(), Verdict::Badly);
+            }
             return Vec::new();
         };
         let mut worst = None;
@@ -129,7 +135,7 @@ impl Cache {
         limit: Option<Duration>,
     ) -> Result<(), Trouble> {
         let (since, level, breakers) = (self.runtime.now(), tier.level(), &self.config.0.living.breakers);
-        let guarded = tier.timeout().is_some();
+        let guarded = tier.timeout().is_some() && !tier.is_spare();
         // What is not read need not be written.
         if guarded && (breakers.is_open(level, Way::Read) || !breakers.lets_through(level, Way::Write, since)) {
             self.skipped(route, tier, Operation::Put);

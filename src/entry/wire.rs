@@ -23,6 +23,8 @@
 //! | `p` | first and last place and total of a part, joined by commas | 0 or 1 |
 //! | `u` | until when L2 keeps its copy (milliseconds since 1970) | 0 or 1 |
 //! | `c` | sum of 1 for a declared `Cache-Control`, 2 for a declared targeted field, 4 for an `ETag` made weak | 0 or 1 |
+//! | `x` | `base64`: how a KV value keeps the body (`worker/kv/kv.js`); only as the first record | 0 or 1 |
+//! | `m` | the parts of a body that is no KV value (`worker/kv/parts.js`); only as the first record | 0 or 1 |
 //! | `h` | name of a header field, its value in the `i` that follows | any |
 //!
 //! A letter that a reader does not know is skipped, so fields can be added without a new version; a change of

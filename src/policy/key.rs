@@ -73,6 +73,7 @@ impl KeyPrefix {
     }
 
     /// What the names of values begin with in a key-value store.
+    #[cfg(feature = "data")]
     pub(crate) fn of_values(&self) -> String {
         [&*self.name, ":="].concat()
     }

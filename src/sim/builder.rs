@@ -28,6 +28,7 @@ pub struct WorldBuilder {
     tiers: Tiers,
     bare: bool,
     wrap: Option<Wrap>,
+    retrying: bool,
 }
 
 impl WorldBuilder {
@@ -45,6 +46,7 @@ impl WorldBuilder {
             tiers: Tiers::ALL,
             bare: false,
             wrap: None,
+            retrying: false,
         }
     }
 
@@ -109,6 +111,12 @@ impl WorldBuilder {
         self
     }
 
+    /// Asks L2 through a [`RetryingTier`](crate::tier::RetryingTier), whose writes each isolate keeps in order. Default: as it is.
+    pub fn retrying(mut self, retrying: bool) -> Self {
+        self.retrying = retrying;
+        self
+    }
+
     /// The world, at its beginning.
     #[must_use]
     pub fn build(self) -> World {
@@ -136,7 +144,14 @@ impl WorldBuilder {
         });
         let shared = shared.collect();
         let hot = self.tiers.contains(Level::Hot);
-        let parts = Parts { core: Arc::clone(&core), table: self.table, shared, hot, wrap: self.wrap.clone() };
+        let parts = Parts {
+            core: Arc::clone(&core),
+            table: self.table,
+            shared,
+            hot,
+            wrap: self.wrap.clone(),
+            retrying: self.retrying,
+        };
         let isolates = Isolates::new(parts, self.isolates);
         let site = Site::new(Arc::clone(&core), self.origin);
         World::assemble(core, isolates, site, self.hosting, self.bare, random)

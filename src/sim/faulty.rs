@@ -4,7 +4,7 @@ use crate::policy::{CacheKey, Level};
 use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
 use crate::sim::SimRuntime;
-use crate::tier::{Takes, Tier, TierError};
+use crate::tier::{Found, Page, Takes, Tier, TierError};
 use bytes::Bytes;
 use futures::future::{BoxFuture, poll_fn};
 use http_body::{Frame, SizeHint};
@@ -113,7 +113,7 @@ impl FaultyTier {
         hanging.into_iter().for_each(Waker::wake);
     }
 
-    /// How often it was asked.
+    /// How often it was asked, for one entry or for many.
     #[must_use]
     pub fn gets(&self) -> u64 {
         self.state().gets
@@ -143,6 +143,10 @@ impl FaultyTier {
             state.gets += 1;
             state.get
         };
+        self.answer(fault, key, now).await
+    }
+
+    async fn answer(&self, fault: Option<GetFault>, key: &CacheKey, now: Timestamp) -> Found {
         match fault {
             None => self.inner.get(key, now).await,
             Some(GetFault::Fail) => Err(failed()),
@@ -165,6 +169,44 @@ impl FaultyTier {
                 Ok(found.map(|entry| entry.with_body(Body::stream(Stalled(entry.body.len())))))
             }
         }
+    }
+
+    /// What goes wrong with an operation goes wrong once for all of its keys.
+    async fn faulty_get_many(&self, keys: &[CacheKey], now: Timestamp) -> Vec<Found> {
+        let fault = {
+            let mut state = self.state();
+            state.gets += 1;
+            state.get
+        };
+        match fault {
+            None => return self.inner.get_many(keys, now).await,
+            Some(GetFault::Fail) => return keys.iter().map(|_| Err(failed())).collect(),
+            Some(GetFault::Hang) => {
+                self.hang().await;
+                return keys.iter().map(|_| Err(failed())).collect();
+            }
+            Some(GetFault::Slow(delay)) => {
+                self.runtime.sleep(delay).await;
+                return self.inner.get_many(keys, now).await;
+            }
+            _ => {}
+        }
+        let mut found = Vec::with_capacity(keys.len());
+        for key in keys {
+            found.push(self.answer(fault, key, now).await);
+        }
+        found
+    }
+
+    async fn faulty_list(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page, TierError> {
+        let fault = self.state().get;
+        match fault {
+            Some(GetFault::Fail) => return Err(failed()),
+            Some(GetFault::Hang) => return Err(self.hang().await),
+            Some(GetFault::Slow(delay)) => self.runtime.sleep(delay).await,
+            _ => {}
+        }
+        self.inner.list(prefix, cursor, limit).await
     }
 
     async fn faulty_put(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
@@ -224,6 +266,10 @@ impl Tier for FaultyTier {
         self.timeout
     }
 
+    fn is_spare(&self) -> bool {
+        self.inner.is_spare()
+    }
+
     fn get<'a>(
         &'a self,
         key: &'a CacheKey,
@@ -243,6 +289,19 @@ impl Tier for FaultyTier {
 
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
         self.inner.delete(key)
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [CacheKey], now: Timestamp) -> BoxFuture<'a, Vec<Found>> {
+        Box::pin(self.faulty_get_many(keys, now))
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, TierError>> {
+        Box::pin(self.faulty_list(prefix, cursor, limit))
     }
 }
 

@@ -5,8 +5,9 @@ use super::core::Core;
 use super::unreliable::Unreliable;
 use crate::engine::CacheConfig;
 use crate::policy::Level;
+use crate::runtime::Runtime;
 use crate::sim::IsolateBooks;
-use crate::tier::{MemoryTier, Tier};
+use crate::tier::{MemoryTier, Pace, RetryingTier, Tier};
 use std::sync::Arc;
 
 /// What isolates are made of.
@@ -17,6 +18,7 @@ pub(super) struct Parts {
     pub(super) shared: Vec<Vec<Arc<dyn Tier>>>,
     pub(super) hot: bool,
     pub(super) wrap: Option<Wrap>,
+    pub(super) retrying: bool,
 }
 
 /// One isolate in one of its lives.
@@ -25,7 +27,24 @@ pub(super) struct Isolate {
     /// Its place in the history's books.
     pub(super) life: usize,
     pub(super) config: CacheConfig,
-    pub(super) tiers: Arc<[Arc<dyn Tier>]>,
+    tiers: Arc<[Arc<dyn Tier>]>,
+    /// The order of the writes to L2, where they are tried again.
+    pace: Option<Arc<Pace>>,
+}
+
+impl Isolate {
+    /// The tiers as a request on `host` has them.
+    pub(super) fn tiers(&self, host: &Arc<dyn Runtime>) -> Arc<[Arc<dyn Tier>]> {
+        let Some(pace) = &self.pace else { return Arc::clone(&self.tiers) };
+        let patient = |tier: &Arc<dyn Tier>| -> Arc<dyn Tier> {
+            if tier.level() != Level::L2 {
+                return Arc::clone(tier);
+            }
+            let (pace, observer) = (Arc::clone(pace), self.config.observer(Level::L2));
+            Arc::new(RetryingTier::new(Arc::clone(tier), Arc::clone(host)).pace(pace).observer(observer))
+        };
+        self.tiers.iter().map(patient).collect()
+    }
 }
 
 pub(super) struct Isolates {
@@ -84,7 +103,8 @@ impl Parts {
         tiers.extend(self.shared.get(data_centre).into_iter().flatten().cloned());
         let mut history = self.core.history();
         history.isolates.push(IsolateBooks { data_centre, isolate, stats: config.stats() });
-        Isolate { life: history.isolates.len() - 1, config, tiers: tiers.into() }
+        let pace = self.retrying.then(Arc::default);
+        Isolate { life: history.isolates.len() - 1, config, tiers: tiers.into(), pace }
     }
 
     fn close(&self, isolate: &Isolate) {

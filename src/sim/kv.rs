@@ -6,8 +6,8 @@ use crate::message::{HeaderFields as _, Lines};
 use crate::policy::{CacheKey, Level, key::KeyName};
 use crate::runtime::Runtime as _;
 use crate::semantics::freshness::Timestamp;
-use crate::sim::Bill;
-use crate::tier::{Takes, Tier, TierError};
+use crate::sim::{Bill, Faults, Random, SimRuntime};
+use crate::tier::{Found, Listed, Page, Takes, Tier, TierError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use std::collections::HashMap;
@@ -40,7 +40,7 @@ pub struct KvModel {
     pub shortest_stay: Duration,
     /// How many reads a day are allowed. Default: any number.
     pub reads_per_day: Option<u64>,
-    /// How many writes a day are allowed; as many deletions. Default: any number.
+    /// How many writes a day are allowed; as many deletions, and as many lists. Default: any number.
     pub writes_per_day: Option<u64>,
 }
 
@@ -60,10 +60,30 @@ impl Default for KvModel {
     }
 }
 
+impl KvModel {
+    /// A store of its own on the clock of `runtime`, as each of so many data centres sees it; how long things take follows from `seed`.
+    ///
+    /// ```
+    /// use layercake::policy::Level;
+    /// use layercake::sim::{KvModel, SimRuntime};
+    ///
+    /// let tiers = KvModel::default().tiers(&SimRuntime::new(), 1, 2);
+    /// assert_eq!((tiers.len(), tiers[0].level()), (2, Level::L2));
+    /// ```
+    #[must_use]
+    pub fn tiers(self, runtime: &SimRuntime, seed: u64, data_centres: usize) -> Vec<Arc<dyn Tier>> {
+        let core = Core::new(runtime.clone(), Faults::none(), &mut Random::new(seed));
+        let store = Kv::new(Arc::new(core), self, data_centres);
+        let tier = |data_centre| Arc::new(KvTier { store: Arc::clone(&store), data_centre }) as Arc<dyn Tier>;
+        (0..data_centres).map(tier).collect()
+    }
+}
+
 /// A value, or that there is none any more.
 type Written = Option<Arc<Value>>;
 
 struct Value {
+    name: String,
     head: Arc<Head>,
     fields: Lines,
     body: Bytes,
@@ -116,6 +136,7 @@ impl Kv {
         if over(after.reads, self.model.reads_per_day)
             || over(after.writes, self.model.writes_per_day)
             || over(after.deletes, self.model.writes_per_day)
+            || over(after.lists, self.model.writes_per_day)
         {
             return Err(TierError::Exhausted("the day's allowance".to_owned()));
         }
@@ -133,13 +154,23 @@ impl Kv {
         let what = if let Some((what, _)) = kept {
             what.clone()
         } else {
-            let sees = |write: &&Write| write.seen.get(data_centre).is_some_and(|seen| *seen <= now);
-            let latest = state.keys.get(&name).and_then(|(_, writes)| writes.iter().rev().find(sees));
-            let what = latest.and_then(|write| write.what.clone());
+            let what = state.keys.get(&name).and_then(|(_, writes)| latest(writes, data_centre, now));
             state.regional.insert((data_centre, name), (what.clone(), now.plus(self.model.cache_ttl)));
             what
         };
         what.filter(|value| value.until > now)
+    }
+
+    /// What has come to the data centre; a list is never out of its regional cache.
+    fn listed(&self, data_centre: usize, prefix: &str) -> Vec<Listed> {
+        let now = self.core.runtime.now();
+        let state = lock(&self.state);
+        let values = state.keys.values().filter_map(|(_, writes)| latest(writes, data_centre, now));
+        let listed = values.filter(|value| value.until > now && value.name.starts_with(prefix)).map(|value| {
+            let head = Some((*value.head).clone());
+            Listed { name: value.name.clone(), expires: Some(value.until), head }
+        });
+        listed.collect()
     }
 
     fn write(&self, data_centre: usize, name: KeyName, what: Written) -> Result<(), TierError> {
@@ -169,6 +200,12 @@ impl Kv {
     }
 }
 
+/// What a data centre sees of the writes of a key.
+fn latest(writes: &[Write], data_centre: usize, now: Timestamp) -> Written {
+    let sees = |write: &&Write| write.seen.get(data_centre).is_some_and(|seen| *seen <= now);
+    writes.iter().rev().find(sees).and_then(|write| write.what.clone())
+}
+
 /// The store as one data centre sees it.
 pub(super) struct KvTier {
     pub(super) store: Arc<Kv>,
@@ -178,12 +215,20 @@ pub(super) struct KvTier {
 /// The largest value, in bytes.
 const MAX_VALUE: u64 = 25 << 20;
 
+/// How many keys one operation reads at most, and how many entries one lists.
+pub(super) const MAX_BULK: usize = 100;
+const MAX_LIST: usize = 1000;
+
 /// Bodies up to this size come as bytes, larger ones as a stream.
 const IN_ONE_PIECE: usize = 256 << 10;
 
 impl KvTier {
     async fn read(&self, key: &CacheKey) -> Result<Option<StoredResponse>, TierError> {
         self.store.take_time(self.store.model.read).await;
+        self.look(key)
+    }
+
+    fn look(&self, key: &CacheKey) -> Found {
         self.store.charge(Bill { reads: 1, ..Bill::default() })?;
         Ok(self.store.read(self.data_centre, key.name()).map(|value| {
             let body = match value.body.len() {
@@ -204,7 +249,21 @@ impl KvTier {
         let mut fields = Lines::default();
         headers.for_each(&mut |name, value| fields.append(name, &String::from_utf8_lossy(value)));
         self.store.take_time(self.store.model.write).await;
-        self.store.write(self.data_centre, key.name(), Some(Arc::new(Value { head, fields, body, until })))
+        self.store.write(
+            self.data_centre,
+            key.name(),
+            Some(Arc::new(Value { name: key.store_name(), head, fields, body, until })),
+        )
+    }
+
+    /// Each hundred keys take the time of one read.
+    async fn read_many(&self, keys: &[CacheKey]) -> Vec<Found> {
+        let mut found = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_BULK) {
+            self.store.take_time(self.store.model.read).await;
+            found.extend(keys.iter().map(|key| self.look(key)));
+        }
+        found
     }
 }
 
@@ -243,5 +302,127 @@ impl Tier for KvTier {
             self.store.take_time(self.store.model.write).await;
             self.store.write(self.data_centre, key.name(), None)
         })
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [CacheKey], _: Timestamp) -> BoxFuture<'a, Vec<Found>> {
+        Box::pin(self.read_many(keys))
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, TierError>> {
+        Box::pin(async move {
+            self.store.take_time(self.store.model.read).await;
+            self.store.charge(Bill { lists: 1, ..Bill::default() })?;
+            Ok(Page::of(self.store.listed(self.data_centre, prefix), cursor, limit.min(MAX_LIST)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::semantics::freshness::Freshness;
+    use crate::sim::unreliable::Unreliable;
+    use crate::sim::{Faults, GetFault, Random, SimRuntime, TierFaults};
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn world(faults: Faults, model: KvModel) -> (SimRuntime, Arc<Core>, [KvTier; 2]) {
+        let runtime = SimRuntime::new();
+        let core = Arc::new(Core::new(runtime.clone(), faults, &mut Random::new(1)));
+        let store = Kv::new(Arc::clone(&core), model, 2);
+        (runtime, core, [0, 1].map(|data_centre| KvTier { store: Arc::clone(&store), data_centre }))
+    }
+
+    fn put(runtime: &SimRuntime, tier: &impl Tier, n: u32) {
+        let now = runtime.now();
+        let freshness = Freshness { born: now, lifetime: HOUR, ..Freshness::default() };
+        let head = Head { freshness, received: now, length: Some(1), ..Head::default() };
+        let entry = StoredResponse { head: Arc::new(head), headers: Box::new(Lines::default()), body: "a".into() };
+        runtime.run(tier.put(&CacheKey::for_tests(n), entry, now)).unwrap();
+    }
+
+    fn keys(numbers: impl Iterator<Item = u32>) -> Vec<CacheKey> {
+        numbers.map(CacheKey::for_tests).collect()
+    }
+
+    fn has(found: &[Found]) -> Vec<bool> {
+        found.iter().map(|found| matches!(found, Ok(Some(_)))).collect()
+    }
+
+    #[test]
+    fn a_hundred_keys_take_the_time_of_one_read_and_cost_a_hundred() {
+        let read = (Duration::from_millis(10), Duration::from_millis(10));
+        let (runtime, core, [tier, _]) = world(Faults::none(), KvModel { read, ..KvModel::default() });
+        put(&runtime, &tier, 7);
+        let before = runtime.now();
+        let found = runtime.run(tier.get_many(&keys((0..249).chain([7])), before));
+        assert_eq!(has(&found), (0..249).chain([7]).map(|n| n == 7).collect::<Vec<_>>());
+        assert_eq!(runtime.now().since(before), Duration::from_millis(30));
+        assert_eq!(core.history().bill, Bill { reads: 250, writes: 1, ..Bill::default() });
+    }
+
+    #[test]
+    fn reads_over_the_quota_fail_one_by_one() {
+        let (runtime, _, [tier, _]) = world(Faults::none(), KvModel { reads_per_day: Some(3), ..KvModel::default() });
+        let found = runtime.run(tier.get_many(&keys(0..5), runtime.now()));
+        let exhausted = |found: &Found| matches!(found, Err(TierError::Exhausted(_)));
+        assert_eq!(found.iter().map(exhausted).collect::<Vec<_>>(), [false, false, false, true, true]);
+    }
+
+    #[test]
+    fn a_list_shows_what_has_come_to_the_data_centre() {
+        let (runtime, core, [here, there]) = world(Faults::none(), KvModel::default());
+        for n in [3, 1, 2] {
+            put(&runtime, &here, n);
+        }
+        let names = |tier: &KvTier, cursor: Option<&str>| {
+            let page = runtime.run(tier.list("lc1:test:v1:", cursor, 2)).unwrap();
+            (page.entries.into_iter().map(|entry| entry.name).collect::<Vec<_>>(), page.cursor)
+        };
+        let expected: Vec<_> = keys(1..4).iter().map(CacheKey::store_name).collect();
+        let (first, cursor) = names(&here, None);
+        assert_eq!(first, expected[..2]);
+        assert_eq!(names(&here, cursor.as_deref()), (expected[2..].to_vec(), None));
+        runtime.run(runtime.sleep(Duration::from_secs(61)));
+        assert_eq!(names(&there, None), names(&here, None));
+        runtime.run(here.delete(&CacheKey::for_tests(1))).unwrap();
+        assert_eq!(names(&here, None).0, expected[1..]);
+        assert_eq!(names(&there, None).0, expected[..2]);
+        runtime.run(runtime.sleep(HOUR));
+        assert_eq!(names(&there, None), (Vec::new(), None));
+        assert_eq!(core.history().bill, Bill { writes: 3, deletes: 1, lists: 7, ..Bill::default() });
+    }
+
+    #[test]
+    fn a_fault_strikes_an_operation_and_all_of_its_keys() {
+        let faulty = |fault| Faults::none().tier(Level::L2, TierFaults::default().get(1000, fault));
+        for fault in [GetFault::Fail, GetFault::Corrupt, GetFault::Truncated, GetFault::Foreign] {
+            let (runtime, core, [tier, _]) = world(faulty(fault), KvModel::default());
+            put(&runtime, &tier, 7);
+            let tier = Unreliable::new(Arc::clone(&core), 0, Arc::new(tier));
+            let found = runtime.run(tier.get_many(&keys(0..150), runtime.now()));
+            assert_eq!(found.len(), 150);
+            let tally = core.history().tiers[&(0, Level::L2)];
+            assert_eq!((tally.gets, tally.faults), (2, 2), "{fault:?}");
+            let whole = |found: &Found| matches!(found, Ok(Some(entry)) if entry.body.len() == Some(1));
+            assert!(!found.iter().any(whole), "{fault:?}");
+            assert_eq!(
+                found.iter().all(Result::is_err),
+                matches!(fault, GetFault::Fail | GetFault::Corrupt),
+                "{fault:?}"
+            );
+            assert_eq!(runtime.run(tier.list("", None, 9)).is_err(), fault == GetFault::Fail);
+        }
+        let (runtime, core, [tier, _]) = world(faulty(GetFault::Slow(HOUR / 2)), KvModel::default());
+        put(&runtime, &tier, 7);
+        let (tier, before) = (Unreliable::new(core, 0, Arc::new(tier)), runtime.now());
+        let found = runtime.run(tier.get_many(&keys(0..50), before));
+        assert_eq!(has(&found), (0..50).map(|n| n == 7).collect::<Vec<_>>());
+        assert!(runtime.now().since(before) >= HOUR / 2);
     }
 }

@@ -2,7 +2,7 @@ use crate::body::Body;
 use crate::entry::StoredResponse;
 use crate::policy::{CacheKey, Level};
 use crate::semantics::freshness::Timestamp;
-use crate::tier::{MemoryTier, Takes, Tier, TierError};
+use crate::tier::{MemoryTier, Page, Takes, Tier, TierError};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body::{Frame, SizeHint};
@@ -79,6 +79,15 @@ impl Tier for StreamTier {
 
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
         self.shelf.delete(key)
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, TierError>> {
+        self.shelf.list(prefix, cursor, limit)
     }
 }
 

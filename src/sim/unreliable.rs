@@ -2,13 +2,14 @@
 
 use super::core::{Core, lock};
 use super::faulty::{Stalled, cut, failed};
+use super::kv::MAX_BULK;
 use crate::body::Body;
 use crate::entry::StoredResponse;
 use crate::policy::{CacheKey, Level};
 use crate::runtime::Runtime as _;
 use crate::semantics::freshness::Timestamp;
 use crate::sim::{DeleteFault, GetFault, PutFault};
-use crate::tier::{Takes, Tier, TierError};
+use crate::tier::{Found, Page, Takes, Tier, TierError};
 use futures::future::{BoxFuture, pending};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -44,40 +45,88 @@ impl Unreliable {
         }
     }
 
-    async fn get(&self, key: &CacheKey, now: Timestamp) -> Result<Option<StoredResponse>, TierError> {
+    /// The fault of one operation, counted.
+    fn strike(&self) -> Option<GetFault> {
         let fault = self.core.tier_faults(self.inner.level()).draw_get(&mut self.core.numbers().faults);
         self.core.tally(self.place(), |tally| {
             tally.gets += 1;
             tally.faults += u64::from(fault.is_some());
         });
-        let found = match fault {
-            None => self.inner.get(key, now).await?,
-            Some(GetFault::Fail) => return Err(failed()),
-            Some(GetFault::Hang) => return Err(self.hang().await),
+        fault
+    }
+
+    async fn get(&self, key: &CacheKey, now: Timestamp) -> Found {
+        let fault = self.strike();
+        let found = self.answer(fault, key, now).await?;
+        self.core.tally(self.place(), |tally| tally.found += u64::from(found.is_some()));
+        Ok(found)
+    }
+
+    async fn answer(&self, fault: Option<GetFault>, key: &CacheKey, now: Timestamp) -> Found {
+        match fault {
+            None => self.inner.get(key, now).await,
+            Some(GetFault::Fail) => Err(failed()),
+            Some(GetFault::Hang) => Err(self.hang().await),
             Some(GetFault::Slow(pause)) => {
                 self.core.runtime.sleep(pause).await;
-                self.inner.get(key, now).await?
+                self.inner.get(key, now).await
             }
-            Some(GetFault::Corrupt) => return Err(TierError::Corrupt("simulated".to_owned())),
+            Some(GetFault::Corrupt) => Err(TierError::Corrupt("simulated".to_owned())),
             Some(GetFault::Foreign) => {
                 let other = lock(&self.keys).iter().rev().find(|other| *other != key).cloned();
                 match other {
-                    Some(other) => self.inner.get(&other, now).await?,
-                    None => None,
+                    Some(other) => self.inner.get(&other, now).await,
+                    None => Ok(None),
                 }
             }
             Some(GetFault::Truncated) => match self.inner.get(key, now).await? {
                 // Where nobody knows the length, a stream that is cut short ends with an error: no such one is simulated.
-                Some(entry) if entry.head.length.is_some() => Some(cut(entry).await?),
-                found => found,
+                Some(entry) if entry.head.length.is_some() => cut(entry).await.map(Some),
+                found => Ok(found),
             },
             Some(GetFault::Stalled) => {
                 let found = self.inner.get(key, now).await?;
-                found.map(|entry| entry.with_body(Body::stream(Stalled(entry.body.len()))))
+                Ok(found.map(|entry| entry.with_body(Body::stream(Stalled(entry.body.len())))))
             }
-        };
-        self.core.tally(self.place(), |tally| tally.found += u64::from(found.is_some()));
-        Ok(found)
+        }
+    }
+
+    /// A fault for each operation of at most a hundred keys, and for all of them.
+    async fn get_many(&self, keys: &[CacheKey], now: Timestamp) -> Vec<Found> {
+        let mut all = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(MAX_BULK) {
+            let fault = self.strike();
+            match fault {
+                None | Some(GetFault::Slow(_)) => {
+                    if let Some(GetFault::Slow(pause)) = fault {
+                        self.core.runtime.sleep(pause).await;
+                    }
+                    all.extend(self.inner.get_many(keys, now).await);
+                }
+                Some(GetFault::Hang) => {
+                    self.hang().await;
+                    all.extend(keys.iter().map(|_| Err(failed())));
+                }
+                _ => {
+                    for key in keys {
+                        all.push(self.answer(fault, key, now).await);
+                    }
+                }
+            }
+        }
+        let found = all.iter().filter(|found| matches!(found, Ok(Some(_)))).count();
+        self.core.tally(self.place(), |tally| tally.found += found as u64);
+        all
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page, TierError> {
+        match self.strike() {
+            Some(GetFault::Fail) => return Err(failed()),
+            Some(GetFault::Hang) => return Err(self.hang().await),
+            Some(GetFault::Slow(pause)) => self.core.runtime.sleep(pause).await,
+            _ => {}
+        }
+        self.inner.list(prefix, cursor, limit).await
     }
 
     /// Hangs until it is ended, and for ever where nobody does so for ten minutes.
@@ -151,6 +200,10 @@ impl Tier for Unreliable {
         self.inner.write_timeout()
     }
 
+    fn is_spare(&self) -> bool {
+        self.inner.is_spare()
+    }
+
     fn earns_trust(&self) -> bool {
         self.inner.earns_trust()
     }
@@ -178,5 +231,18 @@ impl Tier for Unreliable {
 
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
         Box::pin(self.delete(key))
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [CacheKey], now: Timestamp) -> BoxFuture<'a, Vec<Found>> {
+        Box::pin(self.get_many(keys, now))
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, TierError>> {
+        Box::pin(self.list(prefix, cursor, limit))
     }
 }

@@ -6,7 +6,7 @@ use super::runtime::Owner;
 use super::site::{Site, Way};
 use crate::engine::{Cache, CacheConfig, Origin as _};
 use crate::message::{Ask, Response};
-use crate::runtime::Runtime as _;
+use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
 use crate::sim::{Answer, Exchange, History, Hosting, Load, Outcome, Random, Request, SimRuntime, Unreachable, Visit};
 use futures::FutureExt as _;
@@ -169,7 +169,9 @@ impl World {
         let walk = if self.bare {
             origin.fetch(Ask::AS_IS).boxed()
         } else {
-            Cache::new(place.config, place.tiers, Arc::new(host)).handle(&request, origin).boxed()
+            let host: Arc<dyn Runtime> = Arc::new(host);
+            let tiers = place.tiers(&host);
+            Cache::new(place.config, tiers, host).handle(&request, origin).boxed()
         };
         let client = Client { core: Arc::clone(&self.core), exchange, hosting: self.hosting };
         self.core.runtime.spawn_for(owner, client.receive(walk).boxed());

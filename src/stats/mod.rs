@@ -7,7 +7,7 @@
 mod tiers;
 
 use tiers::TierCounts;
-pub use tiers::{Operation, TierStats, Trouble};
+pub use tiers::{Effort, Operation, RetryObserver, TierStats, Trouble};
 
 use crate::policy::{Level, RouteId};
 use crate::semantics::push_decimal;
@@ -150,11 +150,14 @@ pub trait Recorder: Send + Sync {
 
     /// `trouble` kept an `operation` of the tier at `level` from being done. Default: nothing.
     fn trouble(&self, _level: Level, _operation: Operation, _trouble: Trouble) {}
+
+    /// The tier at `level` made an `effort` for an `operation`. Default: nothing.
+    fn effort(&self, _level: Level, _operation: Operation, _effort: Effort) {}
 }
 
 const EVENTS: usize = Event::ALL.len();
 
-/// Counts per route and event, and per tier and trouble.
+/// Counts per route and event, and per tier and trouble or effort.
 #[derive(Debug)]
 pub struct Counters {
     names: Vec<Box<str>>,
@@ -218,6 +221,10 @@ impl Recorder for Counters {
     fn trouble(&self, level: Level, operation: Operation, trouble: Trouble) {
         self.tiers.count(level, operation, trouble);
     }
+
+    fn effort(&self, level: Level, operation: Operation, effort: Effort) {
+        self.tiers.effort(level, operation, effort);
+    }
 }
 
 /// The counts of one route.
@@ -242,7 +249,7 @@ pub struct Stats {
     /// The routes in order of the table, the fallback last; behind it the values of the data cache (`(values)`, feature `data`) and, where a table was replaced, what was counted for routes
     /// that are no more (`(former)`).
     pub routes: Vec<RouteStats>,
-    /// What went wrong with the tiers, for each that had any trouble.
+    /// What went wrong with the tiers and what was done about it, for each of which there is anything to say.
     pub tiers: Vec<TierStats>,
 }
 

@@ -1,4 +1,4 @@
-//! What went wrong with the tiers, and why.
+//! What went wrong with the tiers, why, and what was done about it.
 
 use super::json_string;
 use crate::policy::Level;
@@ -70,22 +70,79 @@ impl Trouble {
     }
 }
 
+/// What a [`RetryingTier`](crate::tier::RetryingTier) did beside asking its store once. Words of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Effort {
+    /// It asked once more.
+    Retried,
+    /// A write waited for its turn.
+    Paced,
+    /// A write was not made, because a later one of the same key took its place.
+    Superseded,
+    /// It gave up what might have succeeded later: the trials or the time were used up.
+    GaveUp,
+}
+
+impl Effort {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Retried, Self::Paced, Self::Superseded, Self::GaveUp];
+
+    /// Its name in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Retried => "retried",
+            Self::Paced => "paced",
+            Self::Superseded => "superseded",
+            Self::GaveUp => "gave_up",
+        }
+    }
+}
+
+/// Hears what a [`RetryingTier`](crate::tier::RetryingTier) does to get its work done. `CacheConfig::observer` has one that
+/// counts; a function of these parameters is one too.
+pub trait RetryObserver: Send + Sync {
+    /// The tier made this `effort` for an `operation`.
+    fn observe(&self, operation: Operation, effort: Effort);
+}
+
+impl<F: Fn(Operation, Effort) + Send + Sync> RetryObserver for F {
+    fn observe(&self, operation: Operation, effort: Effort) {
+        self(operation, effort);
+    }
+}
+
 const LEVELS: [Level; 3] = [Level::Hot, Level::L1, Level::L2];
 const OPERATIONS: usize = Operation::ALL.len();
 const TROUBLES: usize = Trouble::ALL.len();
+const EFFORTS: usize = Effort::ALL.len();
 
-/// Counts per tier, operation and trouble.
+/// Counts of one tier: for each operation what went wrong, and what was done about it.
+type Counts<N> = [([N; TROUBLES], [N; EFFORTS]); OPERATIONS];
+
+/// Counts per tier, operation and trouble or effort.
 #[derive(Debug, Default)]
-pub(super) struct TierCounts([[[AtomicU64; TROUBLES]; OPERATIONS]; LEVELS.len()]);
+pub(super) struct TierCounts([Counts<AtomicU64>; LEVELS.len()]);
 
 impl TierCounts {
     pub(super) fn count(&self, level: Level, operation: Operation, trouble: Trouble) {
         self.add(level, operation, trouble, 1);
     }
 
+    pub(super) fn effort(&self, level: Level, operation: Operation, effort: Effort) {
+        self.add_effort(level, operation, effort, 1);
+    }
+
     fn add(&self, level: Level, operation: Operation, trouble: Trouble, n: u64) {
         let of_level = self.0.get(level as usize).and_then(|counts| counts.get(operation as usize));
-        if let Some(count) = of_level.and_then(|counts| counts.get(trouble as usize)) {
+        if let Some(count) = of_level.and_then(|(troubles, _)| troubles.get(trouble as usize)) {
+            count.fetch_add(n, Ordering::Relaxed);
+        }
+    }
+
+    fn add_effort(&self, level: Level, operation: Operation, effort: Effort, n: u64) {
+        let of_level = self.0.get(level as usize).and_then(|counts| counts.get(operation as usize));
+        if let Some(count) = of_level.and_then(|(_, efforts)| efforts.get(effort as usize)) {
             count.fetch_add(n, Ordering::Relaxed);
         }
     }
@@ -95,24 +152,28 @@ impl TierCounts {
             for (operation, trouble, n) in tier.troubles() {
                 self.add(tier.level, operation, trouble, n);
             }
+            for (operation, effort, n) in tier.efforts() {
+                self.add_effort(tier.level, operation, effort, n);
+            }
         }
     }
 
     pub(super) fn snapshot(&self) -> Vec<TierStats> {
-        let read = |counts: &[[AtomicU64; TROUBLES]; OPERATIONS]| {
-            counts.each_ref().map(|counts| counts.each_ref().map(|n| n.load(Ordering::Relaxed)))
+        let load = |n: &AtomicU64| n.load(Ordering::Relaxed);
+        let read = |counts: &Counts<AtomicU64>| {
+            counts.each_ref().map(|(troubles, efforts)| (troubles.each_ref().map(load), efforts.each_ref().map(load)))
         };
         let all = LEVELS.iter().zip(&self.0).map(|(level, counts)| TierStats { level: *level, counts: read(counts) });
-        all.filter(|tier| tier.troubles().next().is_some()).collect()
+        all.filter(|tier| tier.named().next().is_some()).collect()
     }
 }
 
-/// What went wrong with one tier.
+/// What went wrong with one tier, and what was done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TierStats {
     /// The tier.
     pub level: Level,
-    counts: [[u64; TROUBLES]; OPERATIONS],
+    counts: Counts<u64>,
 }
 
 impl TierStats {
@@ -120,7 +181,14 @@ impl TierStats {
     #[must_use]
     pub fn count(&self, operation: Operation, trouble: Trouble) -> u64 {
         let of_operation = self.counts.get(operation as usize);
-        of_operation.and_then(|counts| counts.get(trouble as usize)).copied().unwrap_or(0)
+        of_operation.and_then(|(troubles, _)| troubles.get(trouble as usize)).copied().unwrap_or(0)
+    }
+
+    /// How often `effort` was made for `operation`.
+    #[must_use]
+    pub fn count_effort(&self, operation: Operation, effort: Effort) -> u64 {
+        let of_operation = self.counts.get(operation as usize);
+        of_operation.and_then(|(_, efforts)| efforts.get(effort as usize)).copied().unwrap_or(0)
     }
 
     /// What happened at all, and how often.
@@ -129,6 +197,21 @@ impl TierStats {
             Trouble::ALL.iter().map(move |trouble| (operation, *trouble, self.count(operation, *trouble)))
         };
         Operation::ALL.into_iter().flat_map(each).filter(|(_, _, n)| *n > 0)
+    }
+
+    /// What was done about it at all, and how often.
+    pub fn efforts(&self) -> impl Iterator<Item = (Operation, Effort, u64)> + '_ {
+        let each = move |operation: Operation| {
+            Effort::ALL.iter().map(move |effort| (operation, *effort, self.count_effort(operation, *effort)))
+        };
+        Operation::ALL.into_iter().flat_map(each).filter(|(_, _, n)| *n > 0)
+    }
+
+    /// All of it, by the names of the log.
+    fn named(&self) -> impl Iterator<Item = (String, u64)> + '_ {
+        let name = |operation: Operation, what: &str| [operation.as_str(), "_", what].concat();
+        let troubles = self.troubles().map(move |(operation, trouble, n)| (name(operation, trouble.as_str()), n));
+        troubles.chain(self.efforts().map(move |(operation, effort, n)| (name(operation, effort.as_str()), n)))
     }
 }
 
@@ -140,10 +223,10 @@ pub(super) fn push_log(out: &mut String, tiers: &[TierStats]) {
         separator = ",";
         json_string(out, tier.level.as_str());
         let mut separator = ":{";
-        for (operation, trouble, n) in tier.troubles() {
+        for (name, n) in tier.named() {
             out.push_str(separator);
             separator = ",";
-            json_string(out, &[operation.as_str(), "_", trouble.as_str()].concat());
+            json_string(out, &name);
             out.push(':');
             push_decimal(out, n);
         }
@@ -160,8 +243,8 @@ impl serde::Serialize for TierStats {
         use serde::ser::SerializeMap as _;
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("tier", self.level.as_str())?;
-        for (operation, trouble, n) in self.troubles() {
-            map.serialize_entry(&[operation.as_str(), "_", trouble.as_str()].concat(), &n)?;
+        for (name, n) in self.named() {
+            map.serialize_entry(&name, &n)?;
         }
         map.end()
     }
@@ -179,11 +262,17 @@ mod tests {
         counts.count(Level::L2, Operation::Get, Trouble::TimedOut);
         counts.count(Level::L2, Operation::Put, Trouble::Throttled);
         counts.count(Level::L1, Operation::Delete, Trouble::Failed);
+        counts.effort(Level::L2, Operation::Put, Effort::Superseded);
+        counts.effort(Level::L2, Operation::Put, Effort::Superseded);
+        counts.effort(Level::L2, Operation::Get, Effort::GaveUp);
         let seen = counts.snapshot();
         assert_eq!(seen.len(), 2);
         let mut log = String::new();
         push_log(&mut log, &seen);
-        assert_eq!(log, r#","tiers":{"l1":{"delete_failed":1},"l2":{"get_timed_out":2,"put_throttled":1}}"#);
+        let l2 = r#"{"get_timed_out":2,"put_throttled":1,"get_gave_up":1,"put_superseded":2}"#;
+        assert_eq!(log, [r#","tiers":{"l1":{"delete_failed":1},"l2":"#, l2, "}"].concat());
+        assert_eq!(seen[1].count_effort(Operation::Put, Effort::Superseded), 2);
+        assert_eq!(seen[1].count_effort(Operation::Put, Effort::Retried), 0);
         let next = TierCounts::default();
         next.carry(&seen);
         assert_eq!(next.snapshot(), seen);

@@ -29,17 +29,21 @@ pub struct MemoryTier {
     budget: u64,
     max_entry: u64,
     max_stay: Option<Duration>,
+    spare: bool,
     shelf: Mutex<Shelf>,
 }
 
 /// What an entry is taken to weigh beside its body and header fields: head and bookkeeping.
 const OVERHEAD: u64 = 512;
 
+/// How long an entry stays at most in a tier that stands in for L2.
+const SPARE_STAY: Duration = Duration::from_secs(60);
+
 impl MemoryTier {
     /// A tier that keeps at most `budget` bytes, each entry counted with its header fields and 512 bytes on top of its body.
     #[must_use]
     pub fn new(level: Level, budget: u64) -> Self {
-        Self { level, budget, max_entry: budget / 4, max_stay: None, shelf: Mutex::default() }
+        Self { level, budget, max_entry: budget / 4, max_stay: None, spare: false, shelf: Mutex::default() }
     }
 
     /// The largest body taken, in bytes. Default: a quarter of the budget.
@@ -53,6 +57,23 @@ impl MemoryTier {
     #[must_use]
     pub const fn max_stay(mut self, stay: Duration) -> Self {
         self.max_stay = Some(stay);
+        self
+    }
+
+    /// Makes it stand in for L2: it is read and written only where the cache has no L2, or L2 is being left alone because its reads or
+    /// writes have been failing. An entry stays for 60 s at most, so that what L2 has got since is not kept from anybody for longer.
+    /// Default: it is used at any time.
+    ///
+    /// ```
+    /// use layercake::policy::Level;
+    /// use layercake::tier::{MemoryTier, Tier};
+    ///
+    /// let spare = MemoryTier::new(Level::L2, 8 << 20).spare();
+    /// assert!(spare.is_spare());
+    /// ```
+    #[must_use]
+    pub const fn spare(mut self) -> Self {
+        self.spare = true;
         self
     }
 
@@ -99,6 +120,10 @@ impl Tier for MemoryTier {
         }
     }
 
+    fn is_spare(&self) -> bool {
+        self.spare
+    }
+
     fn get<'a>(
         &'a self,
         key: &'a CacheKey,
@@ -115,6 +140,7 @@ impl Tier for MemoryTier {
     ) -> BoxFuture<'a, Result<(), TierError>> {
         let retention = entry.head.freshness.retention_left(now);
         let stay = self.max_stay.map_or(retention, |stay| stay.min(retention));
+        let stay = if self.spare { stay.min(SPARE_STAY) } else { stay };
         let weight = entry
             .body
             .len()
@@ -276,6 +302,18 @@ mod tests {
         put(&hot, 1, "a").unwrap();
         assert!(holds(&hot, 1, 4) && !holds(&hot, 1, 5));
         assert_eq!(hot.used(), 0);
+    }
+
+    #[test]
+    fn a_spare_tier_keeps_nothing_for_more_than_a_minute() {
+        for tier in [
+            MemoryTier::new(Level::L2, 10_000).spare(),
+            MemoryTier::new(Level::L2, 10_000).spare().max_stay(Duration::from_secs(600)),
+        ] {
+            let long = || tier.put(&key(1), entry("a", 3600), START).now_or_never().unwrap().unwrap();
+            long();
+            assert!(holds(&tier, 1, 59) && !holds(&tier, 1, 60));
+        }
     }
 
     #[test]

@@ -2,14 +2,19 @@
 //!
 //! A tier is free to forget. What it must not do is answer with something else than was put under the key; the engine
 //! checks the entry's [`key_check`](crate::entry::Head::key_check) all the same. A tier that fails, or takes longer than its
-//! [`timeout`](Tier::timeout), is treated as a missing one.
+//! [`timeout`](Tier::timeout), is treated as a missing one. [`RetryingTier`] has a store asked again before that, and keeps what is
+//! written to it in order ([`Pace`]); a [spare](Tier::is_spare) tier is used in place of L2.
 
 mod memory;
+mod pace;
 mod page;
+mod retrying;
 mod several;
 
 pub use memory::MemoryTier;
+pub use pace::Pace;
 pub use page::{Listed, Page};
+pub use retrying::RetryingTier;
 pub(crate) use several::several;
 
 use crate::entry::StoredResponse;
@@ -81,6 +86,17 @@ pub trait Tier: Send + Sync {
     /// Ends look-ups that have been under way for longer than `limit`, with an error, where the tier can. Called when one that was
     /// asked without a timer is overdue, from within another request. Default: nothing.
     fn end_overdue(&self, _limit: Duration) {}
+
+    /// Whether it stands in for L2: the engine reads and writes it only where there is no L2 that does well, and has it forget what it
+    /// makes void at any time. Default: no.
+    fn is_spare(&self) -> bool {
+        false
+    }
+
+    /// Whether the tier itself tries again what its store refuses for the moment, so that the engine need not. Default: no.
+    fn tries_again(&self) -> bool {
+        false
+    }
 
     /// The entry under `key`, if there is one. It may be stale: the engine decides.
     fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp)

@@ -1,14 +1,19 @@
 //! The door for values on Workers: loaders there need not be `Send`.
 
 use super::convert::{from_worker, into_response};
+use super::{Opened, near_tiers};
 use crate::Body;
 use crate::data::{Bundle, Codec, DataCache, DataPolicy, Json, LoadError, Loaded};
-use crate::policy::DataKey;
+use crate::engine::Cache;
+use crate::policy::{DataKey, Level};
+use crate::runtime::Runtime;
+use crate::tier::{MemoryTier, RetryingTier, Tier};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::future::Future;
 use std::ops::Deref;
 use std::pin::Pin;
+use std::sync::Arc;
 use worker::send::{SendFuture, SendWrapper};
 
 /// A [`DataCache`] of one request, whose loaders may hold what belongs to it: a D1 database, a fetcher.
@@ -178,6 +183,36 @@ type BoxedLoad<T, E> = Pin<Box<dyn Future<Output = Result<T, SendWrapper<E>>>>>;
 
 fn own_error<T, E>(got: Result<T, LoadError<SendWrapper<E>>>) -> Result<T, LoadError<E>> {
     got.map_err(|error| error.map(|SendWrapper(error)| error))
+}
+
+/// What the memory that stands in for KV may hold, in bytes.
+const SPARE: u64 = 4 << 20;
+
+/// What stands in for KV where values are concerned.
+pub(super) fn spare() -> Arc<MemoryTier> {
+    Arc::new(MemoryTier::new(Level::L2, SPARE).spare())
+}
+
+impl Opened<'_> {
+    /// The cache for values, in the same tiers; KV's are split where they are large, and tried again, each key once a second, where KV
+    /// refuses. Where KV was [asked for](Self::kv) and is missing or fails, values stay in the isolate's memory for up to a minute. `site` is the scheme and host of the Worker, such as `https://shop.example`: the
+    /// edge cache keeps everything under URLs, and those of another zone cost a name look-up each.
+    #[must_use]
+    pub fn data(&self, site: &str) -> Data {
+        let (config, runtime) = (self.kept.table.config(), Arc::clone(&self.runtime));
+        let mut tiers = near_tiers(self.kept, self.edge.clone());
+        if let Some(kv) = &self.kv {
+            let kv = Arc::new(kv.clone().split().bulk_readable());
+            let kv = RetryingTier::new(kv, Arc::clone(&runtime) as Arc<dyn Runtime>)
+                .pace(Arc::clone(&self.kept.pace))
+                .observer(config.observer(Level::L2));
+            tiers.push(Arc::new(kv));
+        }
+        if self.wants_kv {
+            tiers.push(Arc::clone(&self.kept.spare) as Arc<dyn Tier>);
+        }
+        Data::new(DataCache::new(Cache::new(config, tiers, runtime), site))
+    }
 }
 
 /// The body of a response of `worker`, for a value of bytes. A stream stays in JavaScript and belongs to its request.

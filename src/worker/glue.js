@@ -35,7 +35,7 @@ export async function bytesOf(stream) {
 }
 
 /** One buffer of several. */
-function joined(chunks) {
+export function joined(chunks) {
   const bytes = new Uint8Array(chunks.reduce((size, chunk) => size + chunk.length, 0));
   let at = 0;
   for (const chunk of chunks) {
@@ -58,6 +58,11 @@ const PATIENCE = 5000;
  * other piles up in memory.
  */
 export async function gather(stream, within, most) {
+  if (stream.atOnce && within === most) {
+    const bytes = await bytesOf(stream);
+    if (bytes.length > most) throw new Error(`the body is larger than ${most} bytes`);
+    return bytes;
+  }
   const reader = stream.getReader();
   const chunks = [];
   let size = 0;
@@ -158,7 +163,7 @@ function isInternal(stream) {
  * The body for a store: a stream is made to fail when it is not of its length (negative: not known). Where the runtime's own
  * streams break off, `whole` says so: the local simulators take a stream that fails for one that ends.
  */
-function fit(body, length, enforced) {
+export function fit(body, length, enforced) {
   if (enforced || !(body instanceof ReadableStream)) return body;
   if (!isInternal(body)) return length < 0 ? slice(body, 0, Infinity) : fixed(body, length);
   const watched = slice(body, 0, Infinity);
@@ -167,7 +172,7 @@ function fit(body, length, enforced) {
 }
 
 /** Does `put`; what a body that broke off has left behind must go. The local simulators commit it a moment later. */
-async function whole(body, put, remove) {
+export async function whole(body, put, remove) {
   try {
     await put();
     if (body?.whole === false) throw new Error("the body broke off");
@@ -180,31 +185,40 @@ async function whole(body, put, remove) {
   }
 }
 
-// How many bytes are handed to a coder at once: deflate makes at most 1,032 of one.
-const MORSEL = 8 << 10;
+// How many bytes a decoder is given before it is seen to have nothing more to say: deflate makes at most 1,032 of one.
+const MORSEL = 16 << 10;
+
+// How many bytes are taken from a coder at once; left to itself it hands over 4,096.
+const HELPING = 64 << 10;
 
 /**
- * What a coder (`CompressionStream`, `DecompressionStream`) makes of a buffer or a stream, as a stream. The coder is fed only while a
- * reader waits: it takes what it is given without waiting for anybody, and little data can become very much.
+ * What a coder (`CompressionStream`, `DecompressionStream`) makes of a buffer or a stream, as a stream. A coder takes what it is given
+ * without waiting for a reader: every `morsel` it is given no more until what it has made of it is read.
  */
-function coded(source, coder) {
+function coded(source, coder, morsel) {
   const input = source instanceof Uint8Array ? undefined : source.getReader();
   const writer = coder.writable.getWriter();
-  const reader = coder.readable.getReader();
+  const reader = coder.readable.getReader({ mode: "byob" });
   const silent = (promise) => void promise?.catch(() => {});
   for (const promise of [writer.closed, writer.ready, reader.closed]) silent(promise);
-  let [bytes, at, ended] = [input ? new Uint8Array(0) : source, 0, false];
-  // The step under way: one morsel into the coder, or its end.
+  let [bytes, at, room, ended] = [input ? new Uint8Array(0) : source, 0, morsel, false];
+  // The step under way: some bytes into the coder, or its end.
   let step;
   const feed = async () => {
-    while (input && at === bytes.length) {
+    while (input && at >= bytes.length) {
       const { done, value } = await input.read();
       if (done) break;
       [bytes, at] = [value, 0];
     }
-    if (at < bytes.length) return writer.write(bytes.subarray(at, (at += MORSEL)));
-    await writer.close();
-    ended = true;
+    if (at >= bytes.length) {
+      await writer.close();
+      ended = true;
+      return;
+    }
+    const slice = bytes.subarray(at, at + room);
+    at += slice.length;
+    room -= slice.length;
+    await writer.write(slice);
   };
   const fed = () => {
     step ??= feed().finally(() => (step = undefined));
@@ -218,14 +232,24 @@ function coded(source, coder) {
   };
   const pull = async (controller) => {
     let answer;
-    const read = reader.read().then((result) => (answer = result));
+    const read = reader.read(new Uint8Array(HELPING)).then((result) => (answer = result));
     silent(read);
     try {
-      while (!answer && !ended) await Promise.race([read, fed()]);
+      while (!answer && !ended) {
+        if (room === 0) {
+          await Promise.race([read, sleep(0)]);
+          if (answer) break;
+          room = morsel;
+        }
+        await Promise.race([read, fed()]);
+      }
       const { done, value } = await read;
       if (!done) return controller.enqueue(value);
       // What follows the end of the data is an error too.
-      while (!ended) await fed();
+      while (!ended) {
+        room = morsel;
+        await fed();
+      }
       controller.close();
     } catch (error) {
       leave(error);
@@ -235,27 +259,34 @@ function coded(source, coder) {
   return Object.assign(new ReadableStream({ pull, cancel: leave }, { highWaterMark: 0 }), { prompt: true });
 }
 
+/** What a coder makes of a buffer, when that cannot become too much: by the runtime's own hands, and to be read at once. */
+function codedAtOnce(bytes, coder) {
+  return Object.assign(new Response(bytes).body.pipeThrough(coder), { atOnce: true });
+}
+
 /** The bytes of a buffer or a stream as gzip. */
 export function compressed(source) {
-  return coded(source, new CompressionStream("gzip"));
+  const coder = new CompressionStream("gzip");
+  return source instanceof Uint8Array ? codedAtOnce(source, coder) : coded(source, coder, Infinity);
 }
 
 /** The bytes of gzip. It fails when they break off or are followed by others (compatibility date 2023-08-01 or later). */
 export function decompressed(source) {
-  return coded(source, new DecompressionStream("gzip"));
+  const coder = new DecompressionStream("gzip");
+  return source.length <= MORSEL ? codedAtOnce(source, coder) : coded(source, coder, MORSEL);
 }
 
 // ---- The header fields that travel in a head: its last records, `h` and `i` (entry/wire.rs)
 
 /** The records of a field. */
-function record(name, value) {
+export function record(name, value) {
   // Visible ASCII and spaces stand for themselves; "%" and the bytes of all else are escaped.
   const [n, v] = [name, value].map((text) => text.replace(/[^ -$&-~]/gu, encodeURIComponent));
   return `h${n.length}:${n}i${v.length}:${v}`;
 }
 
 /** The head with the fields behind what it has. */
-function withFields(head, records) {
+export function withFields(head, records) {
   return `${head.slice(0, -1)}${records.join("")}.`;
 }
 
@@ -378,43 +409,4 @@ export async function putIn(name, url, head, headers, seconds, body, length, enf
 
 export async function deleteIn(name, url) {
   await (await cacheOf(name)).delete(url);
-}
-
-// ---- KV
-
-// The platform's limit, in bytes.
-const MAX_VALUE = 25 * 1024 * 1024;
-
-/** Value, as a stream, and metadata; nothing when there is none. */
-export async function getFrom(namespace, name, cacheTtl) {
-  const options = { type: "stream" };
-  if (cacheTtl > 0) options.cacheTtl = cacheTtl;
-  const { value, metadata } = await namespace.getWithMetadata(name, options);
-  return value === null ? undefined : [value, metadata];
-}
-
-/**
- * Stores a body with its head: in the metadata, where it fits the platform's 1,024 bytes, else in front of the body, and the
- * metadata is then the word `envelope`.
- */
-export async function putInto(namespace, name, bare, headers, seconds, body, length, enforced) {
-  const head = withFields(bare, Array.from(headers, ([field, value]) => record(field, value)));
-  if (length + head.length > MAX_VALUE) throw new Error("a KV value holds at most 25 MiB");
-  const beside = JSON.stringify(head).length <= 1024;
-  let value = fit(body, length, enforced) ?? "";
-  if (!beside) {
-    const front = new TextEncoder().encode(head);
-    const rest = await bytesOf(value);
-    value = new Uint8Array(front.length + rest.length);
-    value.set(front);
-    value.set(rest, front.length);
-  }
-  const options = { expirationTtl: seconds, metadata: beside ? head : "envelope" };
-  // A deletion costs as much as a write: only of what may be there.
-  const remove = () => (value.whole === false ? namespace.delete(name) : undefined);
-  await whole(value, () => namespace.put(name, value, options), remove);
-}
-
-export async function deleteFrom(namespace, name) {
-  await namespace.delete(name);
 }

@@ -1,6 +1,6 @@
 //! The few steps into JavaScript that `web-sys` has no words for.
 
-use js_sys::{Array, Promise, Reflect};
+use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::{Headers, ReadableStream};
@@ -50,7 +50,7 @@ pub(super) fn signals_cross_requests() -> bool {
     FLAG.with(|flag| *flag)
 }
 
-// What they do is said in glue.js.
+// What they do is said in glue.js, kv.js and parts.js.
 #[allow(clippy::too_many_arguments, reason = "each is one more thing that need not be asked for")]
 #[wasm_bindgen(module = "/src/worker/glue.js")]
 extern "C" {
@@ -107,7 +107,11 @@ extern "C" {
 
     #[wasm_bindgen(catch, js_name = deleteIn)]
     pub(super) fn delete_in(cache: &str, url: &str) -> Result<Promise, JsValue>;
+}
 
+#[allow(clippy::too_many_arguments, reason = "as above")]
+#[wasm_bindgen(module = "/src/worker/kv/kv.js")]
+extern "C" {
     #[wasm_bindgen(catch, js_name = getFrom)]
     pub(super) fn get_from(namespace: &JsValue, name: &str, cache_ttl: f64) -> Result<Promise, JsValue>;
 
@@ -121,8 +125,40 @@ extern "C" {
         body: &JsValue,
         length: f64,
         enforced: bool,
+        readable: f64,
     ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = deleteFrom)]
     pub(super) fn delete_from(namespace: &JsValue, name: &str) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = getManyFrom)]
+    pub(super) fn get_many_from(namespace: &JsValue, names: &Array, cache_ttl: f64) -> Result<Promise, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = fromBase64)]
+    pub(super) fn from_base64(bytes: &Uint8Array) -> Result<Uint8Array, JsValue>;
+
+    #[wasm_bindgen(catch, js_name = listFrom)]
+    pub(super) fn list_from(namespace: &JsValue, prefix: &str, cursor: &str, limit: f64) -> Result<Promise, JsValue>;
+}
+
+#[allow(clippy::too_many_arguments, reason = "as above")]
+#[wasm_bindgen(module = "/src/worker/kv/parts.js")]
+extern "C" {
+    /// As [`put_into`], for bodies of any length.
+    #[wasm_bindgen(catch, js_name = putSplit)]
+    pub(super) fn put_split(
+        namespace: &JsValue,
+        name: &str,
+        head: &str,
+        headers: &Headers,
+        seconds: f64,
+        body: &JsValue,
+        length: f64,
+        enforced: bool,
+        readable: f64,
+    ) -> Result<Promise, JsValue>;
+
+    /// As [`delete_from`], with the parts of what is there.
+    #[wasm_bindgen(catch, js_name = deleteSplit)]
+    pub(super) fn delete_split(namespace: &JsValue, name: &str) -> Result<Promise, JsValue>;
 }

@@ -52,6 +52,8 @@ use crate::message::{Ask, Response};
 use crate::policy::{Level, Policy, RouteId};
 use crate::runtime::Runtime as _;
 use crate::stats::Stats;
+#[cfg(feature = "data")]
+use crate::tier::Pace;
 use crate::tier::{MemoryTier, Tier};
 use admin::Admin;
 use live::LiveTable;
@@ -82,6 +84,12 @@ struct Kept {
     kv_missed: AtomicBool,
     /// The KV binding found to be there: bindings do not change while an isolate lives.
     kv_seen: OnceLock<Box<str>>,
+    /// Stands in for KV where values are concerned.
+    #[cfg(feature = "data")]
+    spare: Arc<MemoryTier>,
+    /// The order of the writes of values to KV.
+    #[cfg(feature = "data")]
+    pace: Arc<Pace>,
 }
 
 impl Kept {
@@ -102,6 +110,10 @@ impl Kept {
             told: AtomicBool::new(false),
             kv_missed: AtomicBool::new(false),
             kv_seen: OnceLock::new(),
+            #[cfg(feature = "data")]
+            spare: data::spare(),
+            #[cfg(feature = "data")]
+            pace: Arc::default(),
         }
     }
 
@@ -191,7 +203,15 @@ impl Isolate {
         if !kept.told.swap(true, Ordering::Relaxed) {
             kept.tell(&runtime);
         }
-        Opened { kept, env: env.clone(), runtime, edge: Some(EdgeTier::default()), kv: None, admin: None }
+        Opened {
+            kept,
+            env: env.clone(),
+            runtime,
+            edge: Some(EdgeTier::default()),
+            kv: None,
+            wants_kv: false,
+            admin: None,
+        }
     }
 
     /// What is kept, when it is there or can be made without an environment.
@@ -211,6 +231,8 @@ pub struct Opened<'a> {
     runtime: Arc<WorkerRuntime>,
     edge: Option<EdgeTier>,
     kv: Option<KvTier>,
+    /// KV was asked for, whether it is there or not.
+    wants_kv: bool,
     admin: Option<Admin>,
 }
 
@@ -218,6 +240,7 @@ impl Opened<'_> {
     /// Adds Workers KV as L2, by the name of its binding. Without that binding the cache works with the tiers there
     /// are, and says so once in the log.
     pub fn kv(mut self, binding: &str) -> Self {
+        self.wants_kv = true;
         if self.kept.kv_seen.get().is_some_and(|seen| **seen == *binding) {
             self.kv = Some(KvTier::of_checked_binding(&self.env, binding));
             return self;
@@ -291,17 +314,11 @@ impl Opened<'_> {
     }
 
     fn with_tiers(self, config: CacheConfig) -> Cache {
-        cache_of(config, self.kept, self.edge, self.kv, self.runtime)
-    }
-
-    /// The cache for values, in the same tiers. `site` is the scheme and host of the Worker, such as `https://shop.example`: the
-    /// edge cache keeps everything under URLs, and those of another zone cost a name look-up each.
-    #[cfg(feature = "data")]
-    #[must_use]
-    pub fn data(&self, site: &str) -> Data {
-        let runtime = Arc::clone(&self.runtime);
-        let cache = cache_of(self.kept.table.config(), self.kept, self.edge.clone(), self.kv.clone(), runtime);
-        Data::new(crate::data::DataCache::new(cache, site))
+        let mut tiers = near_tiers(self.kept, self.edge);
+        if let Some(kv) = self.kv {
+            tiers.push(Arc::new(kv));
+        }
+        Cache::new(config, tiers, self.runtime)
     }
 
     /// Answers `req` from the tiers or through `handler`. A request that has passed such a door already goes straight
@@ -334,25 +351,16 @@ impl Opened<'_> {
     }
 }
 
-/// A cache of the tiers there are, nearest first.
-fn cache_of(
-    config: CacheConfig,
-    kept: &Kept,
-    edge: Option<EdgeTier>,
-    kv: Option<KvTier>,
-    runtime: Arc<WorkerRuntime>,
-) -> Cache {
-    let mut tiers: Vec<Arc<dyn Tier>> = Vec::with_capacity(3);
+/// The tiers nearer than KV, nearest first.
+fn near_tiers(kept: &Kept, edge: Option<EdgeTier>) -> Vec<Arc<dyn Tier>> {
+    let mut tiers: Vec<Arc<dyn Tier>> = Vec::with_capacity(4);
     if let Some(hot) = &kept.hot {
         tiers.push(Arc::clone(hot) as Arc<dyn Tier>);
     }
     if let Some(edge) = edge {
         tiers.push(Arc::new(edge));
     }
-    if let Some(kv) = kv {
-        tiers.push(Arc::new(kv));
-    }
-    Cache::new(config, tiers, runtime)
+    tiers
 }
 
 impl Opened<'_> {

@@ -44,7 +44,7 @@ fn isolates_have_memories_of_their_own_and_data_centres_an_l1() {
     let (told, history) = told(builder().data_centres(2).isolates(2).kv(kv), &places);
     assert_eq!(told, ["stored", "hot", "l1", "l2", "l1"]);
     assert_eq!(history.calls.len(), 1);
-    let bill = Bill { reads: 2, writes: 1, deletes: 0 };
+    let bill = Bill { reads: 2, writes: 1, ..Bill::default() };
     assert_eq!((history.bill(), history.bill().nanodollars()), (bill, 6000));
     assert_eq!((history.isolates.len(), history.count(Event::Miss)), (4, 1));
 }
@@ -89,7 +89,7 @@ fn kv_refuses_a_second_write_of_a_key_within_a_second_and_what_is_over_the_quota
     let poor = KvModel { writes_per_day: Some(2), reads_per_day: Some(3), ..kv };
     let history = run(poor, &[(0, "/a"), (5_000, "/b"), (10_000, "/c"), (15_000, "/a"), (86_400_000, "/d")]);
     // The third write and the fourth read are over it; the next day is a new one.
-    assert_eq!(history.bill, Bill { reads: 4, writes: 3, deletes: 0 }, "{history}");
+    assert_eq!(history.bill, Bill { reads: 4, writes: 3, ..Bill::default() }, "{history}");
     assert_eq!((history.count(Event::StoreFailed), history.count(Event::TierFailed)), (1, 1), "{history}");
 }
 

@@ -31,13 +31,18 @@ fn from_environment(name: &str) -> Option<u64> {
 /// What is wrong in the history of a seed, if anything.
 fn examine(seed: u64, print: bool) -> Option<String> {
     let scenario = Scenario::of(seed);
-    let history = scenario.run();
+    judge(&scenario, &scenario.run(), print)
+}
+
+/// What is wrong in a history of `scenario`.
+fn judge(scenario: &Scenario, history: &History, print: bool) -> Option<String> {
+    let seed = scenario.seed;
     if print {
         println!("{scenario:#?}\n{history}");
     }
-    let wrong = CHECKS.iter().flat_map(|(name, check)| {
-        check(&history, &scenario).into_iter().map(move |what| format!("  {name}: {what}\n"))
-    });
+    let wrong = CHECKS
+        .iter()
+        .flat_map(|(name, check)| check(history, scenario).into_iter().map(move |what| format!("  {name}: {what}\n")));
     let wrong: String = wrong.collect();
     (!wrong.is_empty()).then(|| {
         format!("seed {seed}:\n{wrong}  replay: SEED={seed} cargo test --features sim --test simulation random -- --nocapture\n")
@@ -73,4 +78,19 @@ fn the_same_seed_has_the_same_history() {
         assert_eq!(one.to_string(), same.to_string());
     }
     assert_ne!(Scenario::of(1).run(), Scenario::of(2).run());
+}
+
+#[test]
+fn promises_are_kept_where_l2_is_asked_again() {
+    let mut efforts = 0;
+    for seed in 20_000..20_250 {
+        let scenario = Scenario::of(seed);
+        let history = scenario.run_in(scenario.builder().retrying(true));
+        if let Some(wrong) = judge(&scenario, &history, false) {
+            panic!("with retrying(true): {wrong}");
+        }
+        let tiers = history.isolates.iter().flat_map(|isolate| &isolate.stats.tiers);
+        efforts += tiers.flat_map(|tier| tier.efforts().map(|(_, _, n)| n).collect::<Vec<_>>()).sum::<u64>();
+    }
+    assert!(efforts > 250, "{efforts}");
 }

@@ -51,7 +51,7 @@ impl Shop {
 
 #[test]
 fn bytes_come_back_as_they_were() {
-    for size in [0, 1, 4096, 4097, 300_000] {
+    for size in [0, 1, 16_384, 16_385, 300_000] {
         for bytes in [noise(size), vec![b'a'; size]] {
             for streams in [false, true] {
                 let shop = Shop::new();
@@ -69,7 +69,7 @@ fn bytes_come_back_as_they_were() {
 #[test]
 fn what_is_compressible_is_stored_so() {
     let shop = Shop::new();
-    let text = "so it goes, ".repeat(1000);
+    let text = "so it goes, ".repeat(2000);
     shop.load("a", &minute(), text.clone());
     for tier in shop.tiers() {
         let entry = shop.entries(tier).remove(0);

@@ -17,6 +17,8 @@ mod life;
 mod mixups;
 mod ranges;
 mod refresh;
+mod retrying;
+mod spare;
 mod stale;
 #[path = "../support/mod.rs"]
 mod support;

@@ -161,6 +161,25 @@ describe("KV", () => {
     });
   }
 
+  for (const status of [400, 401, 413]) {
+    test(`what it answers ${status} to is refused: not tried again, and said of nothing else`, async () => {
+      const table = `cold/refused ${status}`;
+      await worker.fault("kv", { status });
+      await times(7, () => ask(table));
+      await worker.settled();
+      const { get_refused, put_refused, ...others } = await troubles(table);
+      assert.deepEqual([get_refused, put_refused, others], [7, 7, {}]);
+      await sleep(2000);
+      const { get, put } = await kv();
+      assert.deepEqual([get, put], [7, 7]);
+      await worker.fault("kv");
+      const path = await ask(table);
+      await worker.settled();
+      await worker.emptyL1();
+      assertHit(await worker.get(path, { table }), "l2");
+    });
+  }
+
   for (const [name, how, reason] of [
     ["hangs", { hang: true }, "get_timed_out"],
     ["answers 500", { status: 500 }, "get_failed"],

@@ -175,6 +175,11 @@ const config :Workerd.Config = (
     return this.#control("/reset", {});
   }
 
+  /** Moves the clock of the stores forward. */
+  advance(ms) {
+    return this.#control("/clock", { advance_ms: ms });
+  }
+
   /** Puts an entry into a store, around all checks. */
   raw(entry) {
     return this.#control("/raw", entry);

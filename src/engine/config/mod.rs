@@ -15,7 +15,7 @@ use crate::policy::lint::{self, Finding, Table};
 use crate::policy::{Computed, KeyPrefix, Level, Policy, RouteId, Routes, SchemaVersion, Values};
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::status::StatusForm;
-use crate::stats::{Counters, Event, Operation, Recorder, Stats, Trouble};
+use crate::stats::{Counters, Effort, Event, Operation, Recorder, RetryObserver, Stats, Trouble};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -174,6 +174,31 @@ impl CacheConfig {
         if let Some(recorder) = &self.0.recorder {
             recorder.trouble(level, operation, trouble);
         }
+    }
+
+    /// Counts for this configuration what a [`RetryingTier`](crate::tier::RetryingTier) at `level` does: [`Stats::tiers`] and the
+    /// log line have it, and a [recorder](CacheConfigBuilder::recorder) hears of it. Where tables are replaced
+    /// ([`succeeding`](Self::succeeding)) each has an observer of its own.
+    ///
+    /// ```
+    /// use layercake::policy::Level;
+    /// use layercake::stats::{Effort, Operation};
+    /// use layercake::{CacheConfig, SchemaVersion};
+    ///
+    /// let config = CacheConfig::new("shop", SchemaVersion(1)).build()?;
+    /// config.observer(Level::L2).observe(Operation::Put, Effort::Retried);
+    /// assert_eq!(config.stats().tiers[0].count_effort(Operation::Put, Effort::Retried), 1);
+    /// # Ok::<(), layercake::ConfigError>(())
+    /// ```
+    #[must_use]
+    pub fn observer(&self, level: Level) -> Arc<dyn RetryObserver> {
+        let config = self.clone();
+        Arc::new(move |operation: Operation, effort: Effort| {
+            config.0.counters.effort(level, operation, effort);
+            if let Some(recorder) = &config.0.recorder {
+                recorder.effort(level, operation, effort);
+            }
+        })
     }
 
     /// What was counted, as one line of JSON ([`Stats::to_log_line`]).

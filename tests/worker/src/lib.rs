@@ -11,23 +11,31 @@
 //! - `next/...`: makes the version of a path under `/law/` the next one, as if behind the cache's back;
 //! - `memory`: bytes of WebAssembly memory.
 //!
-//! Nor do those under `/__seal/` (`seal`).
+//! Nor do those under `/__seal/` (`seal`), `/__kv/`, the operations of the KV tier by itself (`kv`), and `/__values/` (`values`).
 
 mod app;
 mod body;
 mod keys;
+mod kv;
 mod law;
 mod ordeal;
 mod seal;
 mod tables;
+mod values;
 
 use worker::wasm_bindgen::{self, JsCast};
 use worker::*;
 
 #[event(fetch)]
 async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+    if let Some(command) = req.path().strip_prefix("/__kv/") {
+        return Ok(kv::handle(req, &env, command).await?.into());
+    }
     if req.path().starts_with("/__seal/") {
         return Ok(seal::answer(req, ctx).await?.into());
+    }
+    if req.path().starts_with("/__values/") {
+        return Ok(values::answer(req, env, ctx).await?.into());
     }
     let table = req.headers().get("x-test-table")?.unwrap_or_default();
     let kv = req.headers().get("x-test-kv")?.unwrap_or_else(|| "CACHE".into());

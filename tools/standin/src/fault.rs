@@ -15,6 +15,8 @@ pub struct Fault {
     /// How often it applies before it is spent.
     pub times: Option<u64>,
     pub used: u64,
+    /// How many requests that it is about go through first.
+    pub after: u64,
     pub status: Option<u16>,
     pub hang: bool,
     /// The bodies of requests are not read while it lasts.
@@ -58,6 +60,7 @@ impl Fault {
                 }
                 "key" => fault.key = Some(text()?),
                 "times" => fault.times = Some(number()?),
+                "after" => fault.after = number()?,
                 "status" => fault.status = Some(u16::try_from(number()?).map_err(|_| wrong())?),
                 "hang" => fault.hang = flag()?,
                 "stall" => fault.stall = flag()?,

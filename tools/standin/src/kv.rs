@@ -26,6 +26,8 @@ const MIN_TTL: u64 = 60;
 const MIN_CACHE_TTL: u64 = 30;
 const DEFAULT_CACHE_TTL: u64 = 60;
 const MAX_BULK: usize = 100;
+/// Of all values of a bulk read together.
+const MAX_BULK_VALUES: usize = 25 * 1024 * 1024;
 
 #[derive(Clone)]
 pub struct Entry {
@@ -230,9 +232,11 @@ fn bulk(state: &State, request: &Request, fault: &Fault) -> Reply {
         Err(reply) => return reply,
     };
     let parse = asked["type"] == "json";
+    let mut size = 0;
     let mut out = Map::new();
     for key in keys.iter().filter_map(Value::as_str) {
         let found = read(state, key, ttl, fault).map(|entry| {
+            size += entry.value.len();
             let text = String::from_utf8_lossy(&entry.value).into_owned();
             let value = if parse { serde_json::from_str(&text).unwrap_or(Value::Null) } else { text.into() };
             if asked["withMetadata"] != true {
@@ -243,6 +247,10 @@ fn bulk(state: &State, request: &Request, fault: &Fault) -> Reply {
             json!({"value": value, "metadata": metadata})
         });
         out.insert(key.to_owned(), found.unwrap_or(Value::Null));
+    }
+    if size > MAX_BULK_VALUES {
+        state.count(Role::Kv, "refused");
+        return Reply::text(413, format!("Total size of request exceeds the limit of {MAX_BULK_VALUES}"));
     }
     Reply::json(&Value::Object(out))
 }
@@ -266,8 +274,9 @@ fn list(state: &State, request: &Request) -> Reply {
                 if let Some(at) = entry.expires_ms {
                     item["expiration"] = (at / 1000).into();
                 }
-                if let Some(metadata) = entry.metadata.as_ref().and_then(|m| serde_json::from_slice(m).ok()) {
-                    item["metadata"] = metadata;
+                // workerd wants it serialised.
+                if let Some(metadata) = entry.metadata.as_ref().and_then(|m| std::str::from_utf8(m).ok()) {
+                    item["metadata"] = metadata.into();
                 }
                 item
             })

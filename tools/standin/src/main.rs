@@ -32,7 +32,7 @@ Each answer carries x-origin-count: how often this very path and query was asked
 Control: JSON over HTTP; ROLE is cache, kv or origin
   POST /fault {\"role\":ROLE,...}  replaces the faults of that role; without more fields: none. An array sets several,
                                the first that applies wins. Which requests: \"ops\":[...] (cache: get put delete; kv:
-                               get put delete list bulk; origin: methods in lower case), \"key\":PART, \"times\":N.
+                               get put delete list bulk; origin: methods in lower case), \"key\":PART, \"after\":N, \"times\":N.
     any role                   \"status\":N \"hang\":true \"close\":true \"delay_ms\":N
                                \"stall\":true       the bodies of requests are not read while the fault is there
     cache, kv                  \"inert\":true        writes are accepted and lost, reads find nothing

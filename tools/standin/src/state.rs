@@ -94,6 +94,10 @@ impl State {
         });
         let fault = self.faults[role as usize].with(|faults| {
             let fault = faults.iter_mut().find(|fault| fault.applies(op, key))?;
+            if fault.after > 0 {
+                fault.after -= 1;
+                return None;
+            }
             fault.used += 1;
             Some(fault.clone())
         })?;

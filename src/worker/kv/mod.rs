@@ -3,18 +3,24 @@
 //! A head that fits the 1,024 bytes of a key's metadata rides there, and the value is the body itself, which can stream.
 //! A larger head makes an envelope of the value: the head as [`wire`] text, the body behind it; the metadata is then
 //! the word `envelope`, and the body a slice of the buffer on the JavaScript side. One read either way.
+//!
+//! With [`KvTier::bulk_readable`] a small body that is no text is kept as base64, and the first record of its head is `x6:base64`.
+//! With [`KvTier::split`] a large body is kept in parts; how is said in `parts.js`. Both are read whatever the options.
+
+mod list;
+mod many;
 
 use super::body::{Coding, JsBuffer, JsStream, for_store, number, read_whole};
 use super::convert::{JsHeaders, js_body, js_headers};
 use super::js;
-use crate::body::Body;
+use crate::body::{Body, BodyError};
 use crate::engine::SMALL_BODY;
 use crate::entry::{Head, StoredResponse, wire};
 use crate::policy::{CacheKey, Level};
 use crate::semantics::freshness::Timestamp;
-use crate::tier::{Takes, Tier, TierError};
+use crate::tier::{Found, Page, Takes, Tier, TierError};
 use futures::future::BoxFuture;
-use js_sys::Array;
+use js_sys::{Array, Uint8Array};
 use std::sync::Arc;
 use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
@@ -32,6 +38,12 @@ const MAX_HEAD: u32 = 256 << 10;
 
 const ENVELOPE: &str = "envelope";
 
+/// The version of a head and the record of a value that is kept as base64 (`BASE64` in kv.js).
+const AS_BASE64: &str = "1x6:base64";
+
+/// The largest body that [`KvTier::bulk_readable`] is about.
+const READABLE: u64 = 64 << 10;
+
 /// A KV namespace as a tier.
 #[derive(Clone)]
 pub struct KvTier {
@@ -39,6 +51,8 @@ pub struct KvTier {
     binding: String,
     cache_ttl: Option<u64>,
     timeout: Duration,
+    bulk_readable: bool,
+    split: bool,
 }
 
 impl KvTier {
@@ -52,7 +66,7 @@ impl KvTier {
     /// The same for a binding known to be there; it is looked up when the tier is first asked.
     pub(super) fn of_checked_binding(env: &worker::Env, binding: &str) -> Self {
         let (env, binding) = (SendWrapper(env.clone()), binding.to_owned());
-        Self { env, binding, cache_ttl: None, timeout: Duration::from_secs(2) }
+        Self { env, binding, cache_ttl: None, timeout: Duration::from_secs(2), bulk_readable: false, split: false }
     }
 
     fn namespace(&self) -> JsValue {
@@ -73,18 +87,50 @@ impl KvTier {
         self
     }
 
-    async fn read(&self, key: &CacheKey) -> Result<Option<StoredResponse>, TierError> {
-        let step = js::get_from(&self.namespace(), &store_name(key)?, self.cache_ttl.map_or(0.0, number));
+    /// Bodies of up to 64 KiB that are no text are kept as base64, a third larger, so that [`get_many`](Tier::get_many) has them from
+    /// its bulk read, which knows text alone; without it, it reads each of them by itself. Releases that do not know the option take such an entry
+    /// for a missing one. Default: off.
+    #[must_use]
+    pub const fn bulk_readable(mut self) -> Self {
+        self.bulk_readable = true;
+        self
+    }
+
+    /// Takes bodies above KV's limit of 25 MiB, and streams of unknown length as they come, and keeps what is larger than
+    /// a value in parts of 24 MiB, each a value of its own. The entry is there when the last part is; one whose parts are not all
+    /// there counts as unreadable.
+    ///
+    /// What is replaced or deleted may be in parts, which then have to be deleted too: a put and a deletion ask first what is
+    /// there, a read that costs a tenth of either, and delete parts only where that says that there are any. What KV's
+    /// regional cache does not know yet is not deleted, and goes when its time is up. A part costs a write and, with each read of the entry, a read; from
+    /// the fifth on two. A stream of unknown length takes up to 48 MiB of the isolate's memory, one of known length next to none. A body that is not in JavaScript
+    /// (one that came through the Tower door) is still limited to 25 MiB. Default: off.
+    #[must_use]
+    pub const fn split(mut self) -> Self {
+        self.split = true;
+        self
+    }
+
+    fn cache_seconds(&self) -> f64 {
+        self.cache_ttl.map_or(0.0, number)
+    }
+
+    async fn read(&self, key: &CacheKey) -> Found {
+        let step = js::get_from(&self.namespace(), &store_name(key)?, self.cache_seconds());
         let found = js::wait(step).await.map_err(failed)?;
         if found.is_undefined() {
             return Ok(None);
         }
         let found: Array = found.unchecked_into();
         let (value, metadata) = (found.get(0), found.get(1));
+        if value.is_undefined() {
+            return Err(corrupt("a part is missing"));
+        }
         let value = unread(value);
         let text = metadata.as_string().ok_or_else(|| corrupt("its metadata is not ours"))?;
         if text == ENVELOPE {
-            return open_envelope(value).await.map(Some);
+            let whole = read_whole(&stream_of(value)?, MAX_VALUE + u64::from(MAX_HEAD)).await.map_err(unreadable)?;
+            return open_envelope(&whole).map(Some);
         }
         let (head, _) = wire::decode_head(text.as_bytes()).map_err(|e| corrupt(e.as_str()))?;
         let body = match head.length {
@@ -92,32 +138,30 @@ impl KvTier {
                 let stream = js::fixed(&stream_of(value)?, number(length)).map_err(failed)?;
                 JsStream::enforced(stream, Some(length))
             }
-            length => {
-                let bytes =
-                    read_whole(&stream_of(value)?, MAX_VALUE).await.map_err(|_| corrupt("its value cannot be read"))?;
-                if length.is_some_and(|length| length != u64::from(bytes.length())) {
-                    return Err(corrupt("its value is not of the length stored"));
-                }
-                JsBuffer::body(bytes, Coding::Applied)
-            }
+            _ => whole_body(&head, &text, read_whole(&stream_of(value)?, MAX_VALUE).await.map_err(unreadable)?)?,
         };
         entry(head, &metadata, body).map(Some)
     }
 
     async fn write(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
         let name = store_name(key)?;
-        let StoredResponse { head, headers, body } = entry;
-        if body.len().or(head.length).is_some_and(|length| length > MAX_VALUE) {
+        let StoredResponse { mut head, headers, body } = entry;
+        if !self.split && body.len().or(head.length).is_some_and(|length| length > MAX_VALUE) {
             return Err(TierError::Refused("a KV value holds at most 25 MiB".to_owned()));
         }
         let headers = js_headers(headers).map_err(failed)?;
+        if (self.split || self.bulk_readable) && head.length.is_none() && body.len().is_some() {
+            Arc::make_mut(&mut head).length = body.len();
+        }
         let text = wire::encode(&head, []);
         let body = js_body(body, MAX_VALUE).await.map_err(|_| corrupt("the body broke off"))?;
         let retention = head.freshness.retention_left(now);
         let seconds = retention.as_secs() + u64::from(retention.subsec_nanos() > 0);
         let seconds = number(seconds.max(MIN_EXPIRATION));
         let (body, length, enforced) = for_store(body, head.length);
-        let step = js::put_into(&self.namespace(), &name, &text, &headers, seconds, &body, length, enforced);
+        let readable = if self.bulk_readable { number(READABLE) } else { -1.0 };
+        let put = if self.split { js::put_split } else { js::put_into };
+        let step = put(&self.namespace(), &name, &text, &headers, seconds, &body, length, enforced, readable);
         js::wait(step).await.map(|_| ()).map_err(failed)
     }
 }
@@ -138,18 +182,26 @@ fn entry(head: Head, text: &JsValue, body: Body) -> Result<StoredResponse, TierE
     Ok(StoredResponse { head: Arc::new(head), headers: JsHeaders::boxed(headers), body })
 }
 
-async fn open_envelope(value: Body) -> Result<StoredResponse, TierError> {
-    let whole = read_whole(&stream_of(value)?, MAX_VALUE + u64::from(MAX_HEAD))
-        .await
-        .map_err(|_| corrupt("its value cannot be read"))?;
+/// The body that is a value, or the rest of one.
+fn whole_body(head: &Head, text: &str, bytes: Uint8Array) -> Result<Body, TierError> {
+    let bytes = if text.starts_with(AS_BASE64) {
+        js::from_base64(&bytes).map_err(|_| corrupt("its value is no base64"))?
+    } else {
+        bytes
+    };
+    if head.length.is_some_and(|length| length != u64::from(bytes.length())) {
+        return Err(corrupt("its value is not of the length stored"));
+    }
+    Ok(JsBuffer::body(bytes, Coding::Applied))
+}
+
+fn open_envelope(whole: &Uint8Array) -> Result<StoredResponse, TierError> {
     let front = whole.subarray(0, whole.length().min(MAX_HEAD)).to_vec();
     let (head, length) = wire::decode_head(&front).map_err(|e| corrupt(e.as_str()))?;
     let text = String::from_utf8_lossy(front.get(..length).unwrap_or_default());
     let body = whole.subarray(u32::try_from(length).unwrap_or(MAX_HEAD), whole.length());
-    if head.length.is_some_and(|length| length != u64::from(body.length())) {
-        return Err(corrupt("its value is not of the length stored"));
-    }
-    entry(head, &JsValue::from_str(&text), JsBuffer::body(body, Coding::Applied))
+    let body = whole_body(&head, &text, body)?;
+    entry(head, &JsValue::from_str(&text), body)
 }
 
 fn store_name(key: &CacheKey) -> Result<String, TierError> {
@@ -164,17 +216,28 @@ fn corrupt(why: &str) -> TierError {
     TierError::Corrupt(why.to_owned())
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
+fn unreadable(_: BodyError) -> TierError {
+    corrupt("its value cannot be read")
+}
+
 /// KV tells its errors apart by their texts alone: `KV PUT failed: 429 Too Many Requests`, `KV put() limit exceeded for the
-/// day.`
+/// day.`, and `Too many subrequests.` from a request that has used up its own. What the store says no to with another 4xx it will
+/// not say yes to later.
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
 fn failed(error: JsValue) -> TierError {
+    const FAILED: &[u8] = b" failed: ";
     let text = js::message(&error);
     // Less code than `str::contains` brings along.
     let says = |words: &str| text.as_bytes().windows(words.len()).any(|part| part == words.as_bytes());
-    match () {
-        () if says("limit exceeded") => TierError::Exhausted(text),
-        () if says(" 429 ") => TierError::Throttled(text),
-        () => TierError::Failed(text),
+    let status = text.as_bytes().windows(FAILED.len() + 3).find_map(|part| part.strip_prefix(FAILED));
+    match status {
+        _ if says("limit exceeded") => TierError::Exhausted(text),
+        Some(b"429") => TierError::Throttled(text),
+        Some(b"408" | b"425") => TierError::Failed(text),
+        Some([b'4', b'0'..=b'9', b'0'..=b'9']) => TierError::Refused(text),
+        None if says("Too many ") => TierError::Refused(text),
+        _ => TierError::Failed(text),
     }
 }
 
@@ -185,6 +248,7 @@ impl Tier for KvTier {
 
     fn takes(&self, length: Option<u64>) -> Takes {
         match length {
+            _ if self.split => Takes::Stream,
             Some(length) if length > MAX_VALUE => Takes::Nothing,
             Some(_) => Takes::Stream,
             None => Takes::Buffer,
@@ -210,8 +274,21 @@ impl Tier for KvTier {
 
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
         Box::pin(SendFuture::new(async move {
-            let step = js::delete_from(&self.namespace(), &store_name(key)?);
-            js::wait(step).await.map(|_| ()).map_err(failed)
+            let delete = if self.split { js::delete_split } else { js::delete_from };
+            js::wait(delete(&self.namespace(), &store_name(key)?)).await.map(|_| ()).map_err(failed)
         }))
+    }
+
+    fn get_many<'a>(&'a self, keys: &'a [CacheKey], _: Timestamp) -> BoxFuture<'a, Vec<Found>> {
+        Box::pin(SendFuture::new(self.read_many(keys)))
+    }
+
+    fn list<'a>(
+        &'a self,
+        prefix: &'a str,
+        cursor: Option<&'a str>,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Page, TierError>> {
+        Box::pin(SendFuture::new(self.read_list(prefix, cursor, limit)))
     }
 }

@@ -1,0 +1,134 @@
+// The steps of the KV tier in JavaScript (see ../glue.js). Values in parts are in parts.js.
+
+import { bytesOf, fit, joined, record, whole, withFields } from "../glue.js";
+import { assembled, isManifest, isPart, manifestOf } from "./parts.js";
+
+// The platform's limit, in bytes.
+export const MAX_VALUE = 25 * 1024 * 1024;
+
+/** Value, as a stream, and metadata; nothing when there is none. In parts: see below. */
+export async function getFrom(namespace, name, cacheTtl) {
+  const { value, metadata } = await namespace.getWithMetadata(name, reading("stream", cacheTtl));
+  if (value === null) return undefined;
+  return isManifest(metadata) ? assembled(namespace, await manifestOf(name, value, metadata), cacheTtl) : [value, metadata];
+}
+
+export function reading(type, cacheTtl) {
+  return cacheTtl > 0 ? { type, cacheTtl } : { type };
+}
+
+/**
+ * Stores a body with its head: in the metadata, where it fits the platform's 1,024 bytes, else in front of the body, and the
+ * metadata is then the word `envelope`. A body of up to so many bytes is put so that a bulk read can give it back.
+ */
+export async function putInto(namespace, name, bare, headers, seconds, body, length, enforced, readable) {
+  let head = headOf(bare, headers);
+  if (length + head.length > MAX_VALUE) throw new Error("a KV value holds at most 25 MiB");
+  let value = fit(body, length, enforced) ?? "";
+  if (length >= 0 && length <= readable) {
+    value = await bytesOf(value);
+    if (!isPlain(value)) {
+      value = new TextEncoder().encode(toBase64(value));
+      head = `1${BASE64}${head.slice(1)}`;
+    }
+  }
+  const beside = fitsMetadata(head);
+  if (!beside) {
+    const front = new TextEncoder().encode(head);
+    const rest = await bytesOf(value);
+    value = joined([front, rest]);
+  }
+  const options = { expirationTtl: seconds, metadata: beside ? head : "envelope" };
+  // A deletion costs as much as a write: only of what may be there.
+  const remove = () => (value.whole === false ? namespace.delete(name) : undefined);
+  await whole(value, () => namespace.put(name, value, options), remove);
+}
+
+export function headOf(bare, headers) {
+  return withFields(bare, Array.from(headers, ([field, value]) => record(field, value)));
+}
+
+export function fitsMetadata(text) {
+  return JSON.stringify(text).length <= 1024;
+}
+
+export async function deleteFrom(namespace, name) {
+  await namespace.delete(name);
+}
+
+// The record (entry/wire.rs) of a value that is kept as base64. It is the first one of its head.
+const BASE64 = "x6:base64";
+
+/** Whether a bulk read gives these bytes back: it knows text alone, and what it makes of other bytes is U+FFFD. */
+function isPlain(bytes) {
+  try {
+    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return !text.startsWith("\ufeff") && !text.includes("\ufffd");
+  } catch {
+    return false;
+  }
+}
+
+function toBase64(bytes) {
+  let text = "";
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192));
+  return btoa(text);
+}
+
+/** The bytes behind base64. */
+export function fromBase64(bytes) {
+  return Uint8Array.from(atob(new TextDecoder().decode(bytes)), (c) => c.charCodeAt(0));
+}
+
+// How many keys one bulk read takes, and how many bulk reads are under way at a time: each may bring 25 MB.
+const MAX_BULK = 100;
+const BULKS = 2;
+
+/**
+ * For each name what KV has, in their order: nothing, an error, or value and metadata. The value is missing where it has to be
+ * read by itself.
+ */
+export async function getManyFrom(namespace, names, cacheTtl) {
+  const found = new Map();
+  const distinct = [...new Set(names)];
+  const steps = [];
+  for (let at = 0; at < distinct.length; at += MAX_BULK) steps.push(distinct.slice(at, at + MAX_BULK));
+  const options = reading("text", cacheTtl);
+  const encoder = new TextEncoder();
+  const read = async (some) => {
+    let entries;
+    try {
+      entries = await namespace.getWithMetadata(some, options);
+    } catch (error) {
+      if (!/ 413\b/.test(error.message)) for (const name of some) found.set(name, error);
+      else if (some.length === 1) found.set(some[0], [undefined, ""]);
+      else {
+        const middle = some.length >> 1;
+        await read(some.slice(0, middle));
+        await read(some.slice(middle));
+      }
+      return;
+    }
+    for (const [name, entry] of entries) {
+      if (typeof entry?.value !== "string") continue;
+      const { value, metadata } = entry;
+      const alone = isManifest(metadata) || value.includes("\ufffd");
+      found.set(name, [alone ? undefined : encoder.encode(value), metadata]);
+    }
+  };
+  const worker = async () => {
+    for (let some; (some = steps.shift()); ) await read(some);
+  };
+  await Promise.all(Array.from({ length: BULKS }, worker));
+  return names.map((name) => found.get(name));
+}
+
+/** A page of the names with a prefix: the cursor of the next one, then name, expiration and metadata of each. */
+export async function listFrom(namespace, prefix, cursor, limit) {
+  const page = await namespace.list({ prefix, limit, ...(cursor && { cursor }) });
+  const listed = [page.list_complete ? undefined : page.cursor];
+  for (const { name, expiration, metadata } of page.keys) {
+    if (!isPart(metadata)) listed.push(name, expiration, isManifest(metadata) ? metadata.slice(1) : metadata);
+  }
+  return listed;
+}

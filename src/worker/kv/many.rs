@@ -1,0 +1,80 @@
+//! Many entries in few operations: KV's bulk read, of 100 keys each, for all that can be had so. It gives texts; what may have been
+//! something else, what is in parts, and what one operation cannot carry is then read by itself.
+
+use super::{ENVELOPE, KvTier, entry, failed, open_envelope, store_name, whole_body};
+use crate::entry::{StoredResponse, wire};
+use crate::policy::CacheKey;
+use crate::tier::{Found, several};
+use crate::worker::js;
+use futures::future::BoxFuture;
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::send::SendFuture;
+
+/// What a bulk read has to say of a key.
+enum Answer {
+    Done(Found),
+    /// It is to be read by itself.
+    Alone,
+}
+
+impl KvTier {
+    pub(super) async fn read_many(&self, keys: &[CacheKey]) -> Vec<Found> {
+        let mut answers = Vec::with_capacity(keys.len());
+        let names = Array::new();
+        for key in keys {
+            match store_name(key) {
+                Ok(name) => {
+                    names.push(&JsValue::from_str(&name));
+                    answers.push(Answer::Alone);
+                }
+                Err(error) => answers.push(Answer::Done(Err(error))),
+            }
+        }
+        let step = js::get_many_from(&self.namespace(), &names, self.cache_seconds());
+        let found: Array = match js::wait(step).await {
+            Ok(found) => found.unchecked_into(),
+            Err(error) => return keys.iter().map(|_| Err(failed(error.clone()))).collect(),
+        };
+        let mut found = found.iter();
+        for answer in &mut answers {
+            if let Answer::Alone = answer {
+                *answer = answer_of(found.next().unwrap_or_default());
+            }
+        }
+        let alone = keys.iter().zip(&answers).filter(|(_, answer)| matches!(answer, Answer::Alone));
+        let alone: Vec<BoxFuture<'_, Found>> =
+            alone.map(|(key, _)| Box::pin(SendFuture::new(self.read(key))) as BoxFuture<'_, Found>).collect();
+        let mut alone = several(Box::new(alone.into_iter())).await.into_iter();
+        let last = |answer| match answer {
+            Answer::Done(found) => found,
+            Answer::Alone => alone.next().unwrap_or(Ok(None)),
+        };
+        answers.into_iter().map(last).collect()
+    }
+}
+
+fn answer_of(found: JsValue) -> Answer {
+    if found.is_undefined() {
+        return Answer::Done(Ok(None));
+    }
+    let Some(pair) = found.dyn_ref::<Array>() else { return Answer::Done(Err(failed(found))) };
+    match pair.get(0).dyn_into::<Uint8Array>() {
+        // Whatever is wrong with a text may be so because it is one.
+        Ok(value) => opened(value, &pair.get(1)).map_or(Answer::Alone, |entry| Answer::Done(Ok(Some(entry)))),
+        Err(_) => Answer::Alone,
+    }
+}
+
+fn opened(value: Uint8Array, metadata: &JsValue) -> Option<StoredResponse> {
+    let text = metadata.as_string()?;
+    let entry = if text == ENVELOPE {
+        open_envelope(&value).ok()?
+    } else {
+        let (head, _) = wire::decode_head(text.as_bytes()).ok()?;
+        let body = whole_body(&head, &text, value).ok()?;
+        entry(head, metadata, body).ok()?
+    };
+    // Without a length it cannot be told whether the text is all of it.
+    entry.head.length.is_some().then_some(entry)
+}
