@@ -11,13 +11,13 @@ use crate::{App, found, hours, minutes, part};
 
 /// Five minutes; then ten in which readers get the old list at once while a new one is made behind their answers; for a day it
 /// stands in for a database that fails.
-static LIST: LazyLock<DataPolicy> = LazyLock::new(|| {
+pub static LIST: LazyLock<DataPolicy> = LazyLock::new(|| {
     DataPolicy::ttl(minutes(5)).stale_while_revalidate(minutes(10)).stale_if_error(hours(24)).tag("content")
 });
 
 /// A day; those that are not there are asked for again after a minute. What becomes of those that are taken down is
 /// the business of [`crate::cleanup`].
-static ARTICLE: LazyLock<DataPolicy> =
+pub static ARTICLE: LazyLock<DataPolicy> =
     LazyLock::new(|| DataPolicy::ttl(hours(24)).negative_ttl(minutes(1)).tag("content"));
 
 /// The keys of articles but for their numbers.

@@ -11,7 +11,7 @@ use worker::*;
 use crate::database::list;
 use crate::{App, minutes, part};
 
-static FLAG: LazyLock<DataPolicy> =
+pub static FLAG: LazyLock<DataPolicy> =
     LazyLock::new(|| DataPolicy::ttl(minutes(2)).stale_while_revalidate(minutes(10)).negative_ttl(minutes(1)));
 
 #[derive(Deserialize)]

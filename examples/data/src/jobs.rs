@@ -11,7 +11,7 @@ use worker::*;
 use crate::{App, found, minutes, part};
 
 /// A minute; a job that is not there may be in a moment. Of those who ask for the same job at once, one asks the database.
-static STATUS: LazyLock<DataPolicy> =
+pub static STATUS: LazyLock<DataPolicy> =
     LazyLock::new(|| DataPolicy::ttl(minutes(1)).negative_ttl(Duration::from_secs(5)));
 
 #[derive(Serialize, Deserialize)]

@@ -103,3 +103,25 @@ const fn minutes(n: u64) -> Duration {
 const fn hours(n: u64) -> Duration {
     minutes(60 * n)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_policies_can_be_meant() {
+        let all = [
+            &articles::LIST,
+            &articles::ARTICLE,
+            &settings::SETTING,
+            &jobs::STATUS,
+            &subscriptions::SUBSCRIPTION,
+            &flags::FLAG,
+            &tenants::TENANT,
+            &tokens::TOKEN,
+        ];
+        for policy in all {
+            assert_eq!(policy.check(), Ok(()));
+        }
+    }
+}

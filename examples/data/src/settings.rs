@@ -12,7 +12,7 @@ use worker::*;
 use crate::{App, fail, found, hours, part};
 
 /// A day; that there is no such setting is known for an hour.
-static SETTING: LazyLock<DataPolicy> = LazyLock::new(|| DataPolicy::ttl(hours(24)).negative_ttl(hours(1)));
+pub static SETTING: LazyLock<DataPolicy> = LazyLock::new(|| DataPolicy::ttl(hours(24)).negative_ttl(hours(1)));
 
 #[derive(Serialize, Deserialize)]
 struct Setting {

@@ -10,7 +10,7 @@ use worker::*;
 use crate::{App, found, minutes, part};
 
 /// Ten minutes; that a user has no subscription is known for one.
-static SUBSCRIPTION: LazyLock<DataPolicy> = LazyLock::new(|| DataPolicy::ttl(minutes(10)).negative_ttl(minutes(1)));
+pub static SUBSCRIPTION: LazyLock<DataPolicy> = LazyLock::new(|| DataPolicy::ttl(minutes(10)).negative_ttl(minutes(1)));
 
 #[derive(Serialize, Deserialize)]
 struct Subscription {

@@ -9,7 +9,7 @@ use worker::*;
 
 use crate::{App, found, hours, minutes, part};
 
-static TENANT: LazyLock<DataPolicy> = LazyLock::new(|| DataPolicy::ttl(hours(1)).stale_if_error(hours(24)));
+pub static TENANT: LazyLock<DataPolicy> = LazyLock::new(|| DataPolicy::ttl(hours(1)).stale_if_error(hours(24)));
 
 #[derive(Serialize, Deserialize)]
 struct Profile {

@@ -11,7 +11,7 @@ use worker::*;
 use crate::{App, found, minutes, part};
 
 /// The loader says for how long, but for a partner without a token.
-static TOKEN: LazyLock<DataPolicy> = LazyLock::new(|| DataPolicy::ttl(minutes(1)).negative_ttl(minutes(1)));
+pub static TOKEN: LazyLock<DataPolicy> = LazyLock::new(|| DataPolicy::ttl(minutes(1)).negative_ttl(minutes(1)));
 
 /// So long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(30);
@@ -24,11 +24,6 @@ struct Token {
 
 /// Tells what would be sent to the partner, but for the token itself.
 pub async fn partner(_: Request, ctx: RouteContext<App>) -> Result<Response> {
-    #[derive(Serialize)]
-    struct Shown {
-        token: String,
-        expires: u64,
-    }
     let partner = part(&ctx, "partner");
     let App { data, database } = ctx.data;
     let key = DataKey::of("cache:token").with(&partner);
@@ -43,5 +38,5 @@ pub async fn partner(_: Request, ctx: RouteContext<App>) -> Result<Response> {
         })
     };
     let token: Option<Token> = data.get_or_fetch_with(&key, &TOKEN, load).await?;
-    found(token.map(|Token { token, expires }| Shown { token: token.chars().take(4).collect(), expires }))
+    found(token.map(|whole| Token { token: whole.token.chars().take(4).collect(), ..whole }))
 }
