@@ -11,8 +11,8 @@ use crate::App;
 use crate::articles::{ARTICLES, article_key};
 use crate::database::list;
 
-/// How many values a run looks at, and how many it forgets: each of these is a delete in KV. What is forgotten is not in the next
-/// run's list.
+/// How many values a run looks at, and how many it forgets: each of these is a delete in KV and one in the edge cache, of the 1,000
+/// operations that a run may ask of both. What is forgotten is not in the next run's list.
 const LOOK_AT: usize = 10_000;
 const FORGET: usize = 200;
 /// How many one statement asks for.
