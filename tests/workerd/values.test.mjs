@@ -192,7 +192,7 @@ describe("bytes", () => {
     return bytes;
   };
 
-  for (const size of [0, 1, 4097, 300_000, 5 << 20, 20 << 20]) {
+  for (const size of [0, 1, 4097, 300_000, 5 << 20, 60_000_000]) {
     test(`${size} of them come back, from the edge cache and from KV`, async () => {
       const [bytes, path] = [pattern(size), `raw-${size}`];
       const url = `${fixture.base}/__values/put?key=${path}&ttl=300`;

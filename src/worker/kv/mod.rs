@@ -7,7 +7,9 @@
 //! With [`KvTier::bulk_readable`] a small body that is no text is kept as base64, and the first record of its head is `x6:base64`.
 //! With [`KvTier::split`] a large body is kept in parts; how is said in `parts.js`. Both are read whatever the options.
 
+#[cfg(any(feature = "data", feature = "sim"))]
 mod list;
+#[cfg(any(feature = "data", feature = "sim"))]
 mod many;
 
 use super::body::{Coding, JsBuffer, JsStream, for_store, number, read_whole};
@@ -18,7 +20,9 @@ use crate::engine::SMALL_BODY;
 use crate::entry::{Head, StoredResponse, wire};
 use crate::policy::{CacheKey, Level};
 use crate::semantics::freshness::Timestamp;
-use crate::tier::{Found, Page, Takes, Tier, TierError};
+#[cfg(any(feature = "data", feature = "sim"))]
+use crate::tier::Page;
+use crate::tier::{Found, Takes, Tier, TierError};
 use futures::future::BoxFuture;
 use js_sys::{Array, Uint8Array};
 use std::sync::Arc;
@@ -279,10 +283,12 @@ impl Tier for KvTier {
         }))
     }
 
+    #[cfg(any(feature = "data", feature = "sim"))]
     fn get_many<'a>(&'a self, keys: &'a [CacheKey], _: Timestamp) -> BoxFuture<'a, Vec<Found>> {
         Box::pin(SendFuture::new(self.read_many(keys)))
     }
 
+    #[cfg(any(feature = "data", feature = "sim"))]
     fn list<'a>(
         &'a self,
         prefix: &'a str,
