@@ -2,7 +2,7 @@
 
 use super::fill::Measure;
 use super::invalidate::Void;
-use super::lookup::{Found, Hit};
+use super::lookup::{Found, Hit, SMALL_BODY};
 use super::plan::{Plan, Question};
 use super::{Answer, Cache, Origin};
 use crate::body::Body;
@@ -47,6 +47,8 @@ pub(super) struct Value {
 pub(crate) enum Unkept {
     /// It may not be stored.
     Refused(NotStored),
+    /// Its bytes did not come.
+    Broken(String),
     /// No tier took it.
     Nowhere,
     /// This tier did not take it, and may go on with its predecessor.
@@ -114,33 +116,53 @@ impl Cache {
         self.forget_now(voids).await
     }
 
-    /// Puts an entry into all tiers that the plan allows.
-    async fn keep(&self, plan: &Plan, question: &Question, entry: StoredResponse) -> Result<(), Unkept> {
-        let mut kept = false;
+    /// Puts an entry into all tiers that the plan allows; one that does not take it gives up what it has, which is older.
+    async fn keep(&self, plan: &Plan, question: &Question, mut entry: StoredResponse) -> Result<(), Unkept> {
+        let limit = plan.policy.terms.store.max_body;
+        // What is small is for all tiers at once.
         let length = entry.body.len().or(entry.head.length);
+        let gathered = match length {
+            Some(length) if length > SMALL_BODY => Ok(entry.body),
+            Some(_) => entry.body.buffer(limit).await,
+            None => entry.body.gather(SMALL_BODY, limit).await,
+        };
+        entry.body = gathered.map_err(|why| Unkept::Broken(why.to_string()))?;
+        let length = entry.body.len().or(length);
         let Some(store) = self.store(plan, question, &question.key, &entry, 0..self.tiers.len()) else {
             return Err(Unkept::Nowhere);
         };
-        if entry.body.try_clone().is_none() {
-            // A stream goes into one tier, and from there into the others.
-            return if store.run(entry).await { Ok(()) } else { Err(Unkept::Nowhere) };
+        let (mut kept, mut trouble) = (false, None);
+        // A stream goes into one tier, and from there into the others.
+        let fields = entry.with_body(Body::empty());
+        let streams = if entry.body.try_clone().is_none() { store.streaming() } else { None };
+        if let Some(first) = &streams {
+            let body = std::mem::take(&mut entry.body);
+            kept = store.put(first, fields.with_body(body), None).await.is_ok();
         }
-        let mut trouble = None;
         for tier in self.idle_spares(plan.policy.terms.tiers) {
             self.delete(plan.route, &question.key, tier, tier.write_timeout()).await;
         }
         for (_, tier) in self.allowed(plan.policy.terms.tiers) {
-            let copy = entry.try_clone().filter(|_| tier.takes(length) != Takes::Nothing);
-            let done = match copy {
-                Some(copy) => store.put(tier, copy, tier.write_timeout()).await,
-                None => Err(Trouble::Refused),
+            let done = match (&streams, entry.try_clone()) {
+                _ if tier.takes(length) == Takes::Nothing => Err(Trouble::Refused),
+                (Some(first), _) if Arc::ptr_eq(first, tier) => {
+                    if kept {
+                        Ok(())
+                    } else {
+                        Err(Trouble::Failed)
+                    }
+                }
+                (Some(first), _) if kept => {
+                    store.copy(first, tier, fields.with_body(Body::empty())).await.unwrap_or(Err(Trouble::Failed))
+                }
+                (None, Some(copy)) => store.put(tier, copy, tier.write_timeout()).await,
+                _ => Err(Trouble::Refused),
             };
             kept |= done.is_ok();
             if store.is_overtaken() {
                 // A later one is on its way.
                 return Ok(());
             }
-            // What it has instead is older.
             if let Err(why) = done
                 && !self.delete(plan.route, &question.key, tier, tier.write_timeout()).await
             {
