@@ -159,7 +159,8 @@ impl KvTier {
         let value = unread(value);
         let text = metadata.as_string().ok_or_else(|| corrupt("its metadata is not ours"))?;
         if text == ENVELOPE {
-            let whole = read_whole(stream_of(value)?.as_ref(), MAX_VALUE + u64::from(MAX_HEAD)).await.map_err(unreadable)?;
+            let whole =
+                read_whole(stream_of(value)?.as_ref(), MAX_VALUE + u64::from(MAX_HEAD)).await.map_err(unreadable)?;
             return open_envelope(&whole).map(Some);
         }
         let (head, _) = wire::decode_head(text.as_bytes()).map_err(|e| corrupt(e.as_str()))?;
@@ -171,7 +172,9 @@ impl KvTier {
                 let stream = js::fixed(&stream_of(value)?, number(length)).map_err(failed)?;
                 JsStream::enforced(stream, Some(length))
             }
-            _ => whole_body(&head, &text, read_whole(stream_of(value)?.as_ref(), MAX_VALUE).await.map_err(unreadable)?)?,
+            _ => {
+                whole_body(&head, &text, read_whole(stream_of(value)?.as_ref(), MAX_VALUE).await.map_err(unreadable)?)?
+            }
         };
         entry(head, &metadata, body).map(Some)
     }
