@@ -7,6 +7,8 @@ use super::policy::{DataPolicy, Ttl};
 use super::read::Decode;
 use super::{DataCache, Loaded};
 use crate::body::Body;
+use crate::engine::Read;
+use crate::entry::StoredResponse;
 use crate::policy::DataKey;
 use std::future::Future;
 
@@ -22,7 +24,11 @@ impl<C: Codec> DataCache<C> {
         let wanted = shelf.wanted(key, &shelf.base, Some(RAW));
         let reader = shelf.reader(&wanted.key, &shelf.base, RAW);
         let entry = shelf.cache.find_value(wanted).await?;
-        let value = reader.of_entry(entry).await.ok()?;
+        let StoredResponse { head, headers, body } = entry;
+        let value = match Read::take(body) {
+            Ok(value) => value,
+            Err(body) => reader.value(head.status, &*headers, body).await.ok()?,
+        };
         value.downcast().ok().map(|body| *body)
     }
 

@@ -72,16 +72,15 @@ impl ValueReader {
         }
     }
 
-    /// The value of an entry that was found.
-    pub(super) async fn of_entry(&self, entry: StoredResponse) -> Result<Opaque, String> {
-        let StoredResponse { head, headers, body } = entry;
-        self.value(head.status, &*headers, body).await
-    }
-
     async fn entry(self, entry: StoredResponse) -> Result<StoredResponse, String> {
         if self.decode.decode.is_none() {
-            // Its bytes may be a stream, which is read by whoever wants it.
-            return if entry.headers.has("content-type") { Err("it is of a type".to_owned()) } else { Ok(entry) };
+            if entry.headers.has("content-type") {
+                return Err("it is of a type".to_owned());
+            }
+            if !self.sealer.has_to_open(&*entry.headers) {
+                // Its bytes may be a stream, which is read by whoever wants it.
+                return Ok(entry);
+            }
         }
         let StoredResponse { head, headers, body } = entry;
         let body = if body.try_clone().is_some() {

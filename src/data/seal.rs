@@ -184,6 +184,11 @@ impl Sealer {
         }
     }
 
+    /// Whether bytes of these fields are something else than they are once they are opened, or nothing.
+    pub(crate) fn has_to_open(&self, fields: &dyn Fields) -> bool {
+        self.refuses_plain() || [CODING, LENGTH, CIPHER].iter().any(|name| fields.has(name))
+    }
+
     /// The body compressed, with its length before, if that is wanted and worth while.
     async fn compress(&self, runtime: &dyn Runtime, body: Body) -> Result<(Body, Option<u64>), SealError> {
         let wanted = |length: &u64| self.compress_above.is_some_and(|above| *length > above) && *length <= LIMIT;
@@ -206,6 +211,10 @@ impl Sealer {
 impl Sealer {
     fn encrypts(&self) -> bool {
         self.keyring.is_some()
+    }
+
+    fn refuses_plain(&self) -> bool {
+        self.encrypts() && !self.accept_plain
     }
 
     async fn encrypt(
@@ -249,6 +258,10 @@ impl Sealer {
 #[allow(clippy::unused_self, clippy::unused_async, reason = "as with encryption")]
 impl Sealer {
     fn encrypts(&self) -> bool {
+        false
+    }
+
+    fn refuses_plain(&self) -> bool {
         false
     }
 

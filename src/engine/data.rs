@@ -9,8 +9,8 @@ use crate::body::Body;
 use crate::entry::StoredResponse;
 use crate::message::{Ask, Hide, Lines, Response};
 use crate::policy::{CacheKey, DataKey, Policy, RouteId};
+use crate::runtime::within;
 use crate::semantics::Fields;
-use crate::semantics::freshness::Freshness;
 use crate::semantics::storage::NotStored;
 use crate::semantics::validation::Conditions;
 use crate::stats::{Event, Trouble};
@@ -55,6 +55,9 @@ pub(crate) enum Unkept {
     Tier(&'static str, Trouble),
 }
 
+/// How long the bytes of a value that is touched may take to come.
+const BODY_LIMIT: Duration = Duration::from_secs(10);
+
 impl Cache {
     /// The key of a value in this cache. `site` is the site under whose URLs the edge cache has it.
     pub(crate) fn key_of_value(&self, site: &str, key: &DataKey) -> CacheKey {
@@ -83,27 +86,32 @@ impl Cache {
 
     /// Puts a value into all tiers of its policy, in place of what they have.
     pub(crate) async fn put_value(&self, wanted: Wanted, mut response: Response) -> Result<(), Unkept> {
+        let (body, limit) = (std::mem::take(&mut response.body), wanted.policy.terms.store.max_body);
+        // What streams and turns out to be small is for all tiers.
+        let is_small = body.len().is_none_or(|length| length <= SMALL_BODY);
+        let body = if is_small { body.gather(SMALL_BODY, limit).await } else { Ok(body) };
+        response.body = body.map_err(|why| Unkept::Broken(why.to_string()))?;
         let (plan, mut question) = self.put_question(wanted);
-        // What is being loaded now is older.
-        self.supersede(&mut question);
         let measure = Measure::of(&response);
         let now = self.runtime.now();
         let (storable, slot) = self.admit(&plan, &question, true, &response, measure, now).map_err(Unkept::Refused)?;
+        // What is being loaded now is older.
+        self.supersede(&mut question);
         let made = self.entry(&plan, storable, slot, None, &mut response, measure);
         let entry = StoredResponse { body: made.body, ..made.entry };
         self.keep(&plan, &question, entry).await
     }
 
-    /// Lets a value that is stored live for `lifetime` from now. Whether there was one.
+    /// Lets a value that is stored live for `lifetime` from now. Whether there was one. It keeps its birth time: a change that came
+    /// between finds it as old as it is.
     pub(crate) async fn touch_value(&self, wanted: Wanted, lifetime: Duration) -> Result<bool, Unkept> {
         let (plan, mut question) = self.put_question(wanted);
         let Found::Fresh(Hit { entry, .. }) = self.lookup(&plan, &mut question).await else { return Ok(false) };
-        let limit = plan.policy.terms.store.max_body;
-        let Ok(body) = entry.body.buffer(limit).await else { return Ok(false) };
-        self.supersede(&mut question);
+        let body = entry.body.buffer(plan.policy.terms.store.max_body);
+        let Some(Ok(body)) = within(&*self.runtime, Some(BODY_LIMIT), Box::pin(body)).await else { return Ok(false) };
         let (mut head, now) = (entry.head, self.runtime.now());
         let own = super::store::own(&mut head);
-        own.freshness = Freshness { born: now, lifetime, ..own.freshness };
+        own.freshness.lifetime = own.freshness.age(now).saturating_add(lifetime);
         own.received = now;
         own.l2_until = now.plus(own.freshness.retention_left(now));
         self.keep(&plan, &question, StoredResponse { head, headers: entry.headers, body }).await.map(|()| true)
@@ -118,16 +126,7 @@ impl Cache {
 
     /// Puts an entry into all tiers that the plan allows; one that does not take it gives up what it has, which is older.
     async fn keep(&self, plan: &Plan, question: &Question, mut entry: StoredResponse) -> Result<(), Unkept> {
-        let limit = plan.policy.terms.store.max_body;
-        // What is small is for all tiers at once.
         let length = entry.body.len().or(entry.head.length);
-        let gathered = match length {
-            Some(length) if length > SMALL_BODY => Ok(entry.body),
-            Some(_) => entry.body.buffer(limit).await,
-            None => entry.body.gather(SMALL_BODY, limit).await,
-        };
-        entry.body = gathered.map_err(|why| Unkept::Broken(why.to_string()))?;
-        let length = entry.body.len().or(length);
         let Some(store) = self.store(plan, question, &question.key, &entry, 0..self.tiers.len()) else {
             return Err(Unkept::Nowhere);
         };
@@ -145,13 +144,7 @@ impl Cache {
         for (_, tier) in self.allowed(plan.policy.terms.tiers) {
             let done = match (&streams, entry.try_clone()) {
                 _ if tier.takes(length) == Takes::Nothing => Err(Trouble::Refused),
-                (Some(first), _) if Arc::ptr_eq(first, tier) => {
-                    if kept {
-                        Ok(())
-                    } else {
-                        Err(Trouble::Failed)
-                    }
-                }
+                (Some(first), _) if Arc::ptr_eq(first, tier) => kept.then_some(()).ok_or(Trouble::Failed),
                 (Some(first), _) if kept => {
                     store.copy(first, tier, fields.with_body(Body::empty())).await.unwrap_or(Err(Trouble::Failed))
                 }
@@ -178,9 +171,7 @@ impl Cache {
 
     /// Makes void what there is and what is being loaded: what comes now is younger.
     fn supersede(&self, question: &mut Question) {
-        let voids = &self.config.0.living.voids;
-        voids.add(question.key.name(), self.runtime.now());
-        question.begun = voids.count();
+        question.begun = self.config.0.living.voids.add(question.key.name(), self.runtime.now());
     }
 
     /// What a plan's reader makes of an entry; of a request's plan the entry itself.

@@ -144,6 +144,11 @@ impl Plan {
         true
     }
 
+    /// Whether no request stands behind it, but the wish for a value.
+    pub(super) fn is_for_a_value(&self) -> bool {
+        !self.is_for_a_client()
+    }
+
     pub(super) fn of(config: &CacheConfig, request: &dyn RequestView) -> (Self, Gate) {
         let (route, policy) = config.routes().find(request.path());
         Self::build(config, route, Arc::clone(policy), request)

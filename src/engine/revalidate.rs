@@ -234,6 +234,8 @@ impl Cache {
     ) -> Option<(Store, StoredResponse)> {
         for (other, tier) in self.allowed(plan.policy.terms.tiers).filter(|(other, _)| *other > found.place) {
             let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
+            #[cfg(feature = "data")]
+            let Some(entry) = self.read(plan, entry).await else { continue };
             let void = self.is_void(question, &entry.head);
             if !void
                 && entry.head.received > found.head.received

@@ -102,6 +102,7 @@ impl Cache {
             key: key.clone(),
             names: [question.key.name(), key.name()],
             begun: question.begun,
+            is_value: plan.is_for_a_value(),
             limit: plan.policy.terms.store.max_body,
             takers,
             leavers,
@@ -162,6 +163,7 @@ pub(super) struct Store {
     /// What makes the entry void while it is on its way: the target's key, and its own.
     names: [KeyName; 2],
     begun: u64,
+    is_value: bool,
     limit: u64,
     takers: Vec<(Takes, Arc<dyn Tier>)>,
     /// Tiers that do not take it, and must not go on with its predecessor.
@@ -379,7 +381,10 @@ impl Store {
         }
         let done = self.cache.put(self.route, &self.key, tier, entry, limit).await;
         if self.is_overtaken() {
-            self.cache.delete(self.route, &self.key, tier, tier.write_timeout()).await;
+            // Behind a change of a value each tier is written to, or told to forget it.
+            if !(self.is_value && tier.keeps_order()) {
+                self.cache.delete(self.route, &self.key, tier, tier.write_timeout()).await;
+            }
             return Err(Trouble::Refused);
         }
         if done.is_ok() {

@@ -102,6 +102,12 @@ pub trait Tier: Send + Sync {
         false
     }
 
+    /// Whether the writes and deletions of a key take effect in the order in which they are asked for in this isolate, so that the
+    /// engine need not undo a write that a later one has overtaken. Default: no.
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
     /// The entry under `key`, if there is one. It may be stale: the engine decides.
     fn get<'a>(&'a self, key: &'a CacheKey, now: Timestamp)
     -> BoxFuture<'a, Result<Option<StoredResponse>, TierError>>;

@@ -21,8 +21,8 @@ const LOOKS: Duration = Duration::from_millis(100);
 /// the beginning of one to that of the next.
 ///
 /// While a write waits for its turn, a later one of the same key supersedes it: the earlier one ends with success and is not made.
-/// A deletion is superseded by a later deletion, and by a later write only once that one has succeeded. What has been superseded
-/// is not made up for when the later request vanishes before its turn.
+/// A deletion lets a later deletion go first, and is superseded by a later operation only once that one has succeeded. A write that
+/// has been superseded is not made up for when the later request vanishes before its turn.
 ///
 /// One for each store, shared by all requests of the isolate; a key is forgotten once its interval is over and nobody waits for
 /// it. At most 4,096 keys are kept at a time; with as many, a write of yet another is refused as
@@ -173,9 +173,12 @@ impl Turn {
         let mut lanes = self.pace.lanes();
         let lane = lanes.by_key.entry(self.key).or_default();
         let later = |queued: &Queued| queued.ticket > self.ticket && queued.until > now;
-        let supersedes = |queued: &Queued| later(queued) && (queued.deletes || !self.deletes);
-        if lane.done > self.ticket || lane.queue.iter().any(supersedes) {
+        if lane.done > self.ticket || (!self.deletes && lane.queue.iter().any(later)) {
             return Step::Superseded;
+        }
+        if lane.queue.iter().any(|queued| later(queued) && queued.deletes) {
+            // Whether it is done the later one will show.
+            return Step::Wait(now.plus(LOOKS));
         }
         if let Some(until) = lane.busy_until(now) {
             return Step::Wait(until.min(now.plus(LOOKS)).max(lane.free_at));
@@ -278,6 +281,23 @@ mod tests {
         assert_eq!(step(&write, 2000), Step::Begin);
         write.end(at(2100), true, false);
         assert_eq!(step(&deletion, 3000), Step::Superseded);
+    }
+
+    #[test]
+    fn a_deletion_counts_as_done_once_a_later_one_is() {
+        let pace = Arc::new(Pace::new());
+        let (first, second) = (enter(&pace, true, 0), enter(&pace, true, 0));
+        assert_eq!(step(&first, 0), Step::Wait(at(100)));
+        assert_eq!(step(&second, 0), Step::Begin);
+        assert!(matches!(step(&first, 100), Step::Wait(_)));
+        second.end(at(150), false, false);
+        drop(second);
+        assert_eq!(step(&first, 1000), Step::Begin, "the later one has given up");
+        first.end(at(1100), false, false);
+        let third = enter(&pace, true, 1200);
+        assert_eq!(step(&third, 2000), Step::Begin);
+        third.end(at(2100), true, false);
+        assert_eq!(step(&first, 2100), Step::Superseded);
     }
 
     #[test]

@@ -359,6 +359,10 @@ impl Tier for RetryingTier {
         true
     }
 
+    fn keeps_order(&self) -> bool {
+        self.pace.is_some() || self.tier.keeps_order()
+    }
+
     fn is_spare(&self) -> bool {
         self.tier.is_spare()
     }

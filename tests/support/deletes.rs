@@ -2,7 +2,7 @@ use futures::future::BoxFuture;
 use layercake::entry::StoredResponse;
 use layercake::policy::{CacheKey, Level};
 use layercake::semantics::freshness::Timestamp;
-use layercake::tier::{Takes, Tier, TierError};
+use layercake::tier::{Found, Takes, Tier, TierError};
 use std::sync::{Arc, Mutex};
 
 /// What goes wrong when a tier is to forget an entry.
@@ -74,5 +74,8 @@ impl<T: Tier> Tier for Watched<T> {
             Some(DeleteFault::Fail) => Box::pin(async { Err(TierError::Failed("simulated".to_owned())) }),
             Some(DeleteFault::Hang) => Box::pin(std::future::pending()),
         }
+    }
+    fn get_many<'a>(&'a self, keys: &'a [CacheKey], now: Timestamp) -> BoxFuture<'a, Vec<Found>> {
+        self.tier.get_many(keys, now)
     }
 }

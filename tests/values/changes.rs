@@ -106,6 +106,63 @@ fn a_touched_value_lives_on() {
 }
 
 #[test]
+fn a_touch_does_not_bring_back_what_is_deleted_or_set_while_it_looks() {
+    for change in ["set", "delete"] {
+        let shop = Shop::new();
+        set(&shop, "a", &1, MINUTE).unwrap();
+        shop.pass(secs(10));
+        shop.clear(&shop.hot);
+        shop.l1.fail_gets(GetFault::Slow(Duration::from_millis(500)));
+        let name = key("a");
+        let touching = shop.data.touch(&name, 10 * MINUTE);
+        let changing = async {
+            shop.runtime.sleep(Duration::from_millis(100)).await;
+            match change {
+                "set" => shop.data.set(&name, &2, MINUTE).await.unwrap(),
+                _ => shop.data.delete(&name).await.unwrap(),
+            }
+        };
+        let (touched, ()) = shop.runtime.run(futures::future::join(touching, changing));
+        touched.unwrap();
+        shop.runtime.run_background();
+        shop.l1.heal();
+        let expected = (change == "set").then_some(2);
+        for tier in shop.tiers() {
+            assert_eq!(shop.get::<u32>("a"), expected);
+            shop.clear(tier);
+        }
+    }
+}
+
+#[test]
+fn a_touch_elsewhere_does_not_bring_back_what_is_deleted_here() {
+    let (shop, other) = two_that_have_it();
+    shop.runtime.run(shop.data.delete(&key("a"))).unwrap();
+    assert!(other.runtime.run(other.data.touch(&key("a"), MINUTE)).unwrap(), "it has it in memory");
+    assert_eq!(shop.get::<u32>("a"), None);
+}
+
+#[test]
+fn bytes_that_do_not_come_are_not_touched() {
+    let shop = Shop::new();
+    set(&shop, "a", &1, MINUTE).unwrap();
+    shop.clear(&shop.hot);
+    shop.l1.fail_gets(GetFault::Stalled);
+    assert!(!shop.runtime.run(shop.data.touch(&key("a"), MINUTE)).unwrap());
+    assert!(shop.now().since(SimRuntime::START) <= secs(10));
+}
+
+/// Two isolates with the same value, the second one in its memory too.
+fn two_that_have_it() -> (Shop, Shop) {
+    let shop = Shop::new();
+    let other = shop.isolate();
+    set(&shop, "a", &1, MINUTE).unwrap();
+    assert_eq!(other.get("a"), Some(1));
+    shop.pass(secs(1));
+    (shop, other)
+}
+
+#[test]
 fn what_is_deleted_is_gone_before_the_answer() {
     let shop = Shop::new();
     let names = ["a", "b", "c"];

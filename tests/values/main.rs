@@ -4,7 +4,9 @@ mod changes;
 #[path = "../support/deletes.rs"]
 mod deletes;
 mod groups;
+mod hostile;
 mod loads;
+mod model;
 mod raw;
 mod trouble;
 
