@@ -248,6 +248,16 @@ describe("encryption", () => {
 });
 
 describe("without KV", () => {
+  test("what the edge cache has lost is in the isolate's memory for a while", async () => {
+    const kv = { kv: "NOWHERE" };
+    const first = await ask("fetch", { key: "memory", ttl: 300 }, kv);
+    await fixture.emptyL1();
+    assert.deepEqual(await ask("fetch", { key: "memory", ttl: 300 }, kv), first);
+    assert.equal(await ask("delete", { keys: "memory" }, kv), "done");
+    await fixture.emptyL1();
+    assert.equal(await ask("get", { key: "memory" }, kv), null, "it forgets as the others do");
+  });
+
   test("values come from the loader and from the edge cache", async () => {
     const kv = { kv: "NOWHERE" };
     const first = await ask("fetch", { key: "alone", ttl: 300 }, kv);
