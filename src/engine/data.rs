@@ -95,8 +95,9 @@ impl Cache {
         let measure = Measure::of(&response);
         let now = self.runtime.now();
         let (storable, slot) = self.admit(&plan, &question, true, &response, measure, now).map_err(Unkept::Refused)?;
-        // What is being loaded now is older.
-        self.supersede(&mut question);
+        // What is being loaded now is older, and so is what is stored.
+        let voids = &self.config.0.living.voids;
+        question.begun = voids.add(question.key.name(), storable.freshness.born);
         let made = self.entry(&plan, storable, slot, None, &mut response, measure);
         let entry = StoredResponse { body: made.body, ..made.entry };
         self.keep(&plan, &question, entry).await
@@ -167,11 +168,6 @@ impl Cache {
             None if kept => Ok(()),
             None => Err(Unkept::Nowhere),
         }
-    }
-
-    /// Makes void what there is and what is being loaded: what comes now is younger.
-    fn supersede(&self, question: &mut Question) {
-        question.begun = self.config.0.living.voids.add(question.key.name(), self.runtime.now());
     }
 
     /// What a plan's reader makes of an entry; of a request's plan the entry itself.
