@@ -4,7 +4,7 @@ PRESET ?= rfc9111
 ORIGIN ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size bench bench-native stampede outage
+.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size bench bench-data bench-native stampede outage
 
 help: ## this list
 	@echo "make TARGET"
@@ -14,9 +14,10 @@ setup: ## install the tool chain (the other targets do so themselves)
 	@tools/setup.sh
 
 demo: PORT ?= 8787
-demo: setup ## the shop with its cache, on the local Workers runtime; PORT=8787
-	@tools/build-worker.sh examples/shop
-	@exec node tools/serve.mjs examples/shop --port $(PORT)
+demo: EXAMPLE ?= shop
+demo: setup ## an example on the local Workers runtime; EXAMPLE=shop|data|tenants|axum PORT=8787
+	@tools/build-worker.sh examples/$(EXAMPLE)
+	@exec node tools/serve.mjs examples/$(EXAMPLE) --port $(PORT)
 
 proxy: PORT ?= 8788
 proxy: setup ## a caching reverse proxy; ORIGIN=http://127.0.0.1:8000 PORT=8788 PRESET=rfc9111|safe
@@ -61,6 +62,9 @@ size: setup ## what layercake adds to a Worker, in bytes
 
 bench: setup bench-native ## CPU time per request, against Workers written by hand; and what bench-native does
 	@benches/run.sh
+
+bench-data: setup ## the same for values: layercake against a loader, KV and the edge cache by hand
+	@benches/data.sh
 
 stampede: setup ## a thousand requests at once for what is not there: origin calls and waiting, with and without the cache
 	@benches/day.sh stampede

@@ -37,6 +37,8 @@ export async function workerOptions(dir, { out, vars = {} } = {}) {
     bindings: { ...config.vars, ...vars },
     kvNamespaces: (config.kv_namespaces ?? []).map(({ binding }) => binding),
     d1Databases: (config.d1_databases ?? []).map(({ binding }) => binding),
+    // What the cron triggers do, at a request for /cdn-cgi/local/scheduled.
+    unsafeTriggerHandlers: config.triggers?.crons !== undefined,
   };
 }
 

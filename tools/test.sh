@@ -94,7 +94,7 @@ native() {
 
 workerd() {
     local worker
-    for worker in tests/worker tests/leaks/worker examples/shop examples/proxy examples/axum examples/tenants; do
+    for worker in tests/worker tests/leaks/worker examples/shop examples/proxy examples/axum examples/tenants examples/data; do
         check "Worker in $worker builds" tools/build-worker.sh $worker
     done
     check "Stand-ins for faults" cargo build --quiet --profile tools -p standin

@@ -54,6 +54,13 @@ pub enum CodecError {
     },
 }
 
+#[cfg(feature = "worker")]
+impl From<CodecError> for worker::Error {
+    fn from(error: CodecError) -> Self {
+        Self::RustError(error.to_string())
+    }
+}
+
 /// JSON (RFC 8259), `application/json`: readable, and the bytes survive what a new release adds to a type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Json;

@@ -108,6 +108,14 @@ pub enum DataError {
         /// The trouble it had.
         why: &'static str,
     },
+    /// The bytes of the value did not come.
+    #[error("the bytes of {key} did not come: {why}")]
+    Broken {
+        /// The value's key.
+        key: String,
+        /// What is wrong.
+        why: String,
+    },
     /// No tier took the value.
     #[error("no tier took the value of {key}")]
     Nowhere {

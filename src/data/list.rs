@@ -63,7 +63,8 @@ impl<C: Codec> DataCache<C> {
         self.shelf.list(prefix, cursor, limit).await
     }
 
-    /// All of them, page by page as the stream is read. It ends with the first error.
+    /// All of them, page by page as the stream is read. It ends with the first error. Work that is to go on another time keeps the cursor
+    /// of a [page](Self::list_page).
     ///
     /// # Errors
     ///

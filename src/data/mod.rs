@@ -415,6 +415,7 @@ fn unkept(key: &DataKey, policy: &DataPolicy, why: &Unkept) -> DataError {
     match why {
         Unkept::Refused(NotStored::TooLarge) => DataError::TooLarge { key, limit: policy.policy.terms.store.max_body },
         // A later change has come before it.
+        Unkept::Broken(why) => DataError::Broken { key, why: why.clone() },
         Unkept::Refused(_) | Unkept::Nowhere => DataError::Nowhere { key },
         Unkept::Tier(tier, trouble) => DataError::Tier { key, tier, why: trouble.as_str() },
     }

@@ -4,7 +4,6 @@ use super::fill::Measure;
 use super::invalidate::Void;
 use super::lookup::{Found, Hit, SMALL_BODY};
 use super::plan::{Plan, Question};
-use super::store::Store;
 use super::{Answer, Cache, Origin};
 use crate::body::Body;
 use crate::entry::StoredResponse;
@@ -48,6 +47,8 @@ pub(super) struct Value {
 pub(crate) enum Unkept {
     /// It may not be stored.
     Refused(NotStored),
+    /// Its bytes did not come.
+    Broken(String),
     /// No tier took it.
     Nowhere,
     /// This tier did not take it, and may go on with its predecessor.
@@ -89,13 +90,14 @@ impl Cache {
         // What streams and turns out to be small is for all tiers.
         let is_small = body.len().is_none_or(|length| length <= SMALL_BODY);
         let body = if is_small { body.gather(SMALL_BODY, limit).await } else { Ok(body) };
-        response.body = body.map_err(|_| Unkept::Nowhere)?;
+        response.body = body.map_err(|why| Unkept::Broken(why.to_string()))?;
         let (plan, mut question) = self.put_question(wanted);
         let measure = Measure::of(&response);
         let now = self.runtime.now();
         let (storable, slot) = self.admit(&plan, &question, true, &response, measure, now).map_err(Unkept::Refused)?;
-        // What is being loaded now is older.
-        self.supersede(&mut question);
+        // What is being loaded now is older, and so is what is stored.
+        let voids = &self.config.0.living.voids;
+        question.begun = voids.add(question.key.name(), storable.freshness.born);
         let made = self.entry(&plan, storable, slot, None, &mut response, measure);
         let entry = StoredResponse { body: made.body, ..made.entry };
         self.keep(&plan, &question, entry).await
@@ -123,32 +125,38 @@ impl Cache {
         self.forget_now(voids).await
     }
 
-    /// Puts an entry into all tiers that the plan allows.
-    async fn keep(&self, plan: &Plan, question: &Question, entry: StoredResponse) -> Result<(), Unkept> {
-        let mut kept = false;
+    /// Puts an entry into all tiers that the plan allows; one that does not take it gives up what it has, which is older.
+    async fn keep(&self, plan: &Plan, question: &Question, mut entry: StoredResponse) -> Result<(), Unkept> {
         let length = entry.body.len().or(entry.head.length);
         let Some(store) = self.store(plan, question, &question.key, &entry, 0..self.tiers.len()) else {
             return Err(Unkept::Nowhere);
         };
-        if entry.body.try_clone().is_none() {
-            return self.keep_stream(plan, question, store, entry).await;
+        let (mut kept, mut trouble) = (false, None);
+        // A stream goes into one tier, and from there into the others.
+        let fields = entry.with_body(Body::empty());
+        let streams = if entry.body.try_clone().is_none() { store.streaming() } else { None };
+        if let Some(first) = &streams {
+            let body = std::mem::take(&mut entry.body);
+            kept = store.put(first, fields.with_body(body), None).await.is_ok();
         }
-        let mut trouble = None;
         for tier in self.idle_spares(plan.policy.terms.tiers) {
             self.delete(plan.route, &question.key, tier, tier.write_timeout()).await;
         }
         for (_, tier) in self.allowed(plan.policy.terms.tiers) {
-            let copy = entry.try_clone().filter(|_| tier.takes(length) != Takes::Nothing);
-            let done = match copy {
-                Some(copy) => store.put(tier, copy, tier.write_timeout()).await,
-                None => Err(Trouble::Refused),
+            let done = match (&streams, entry.try_clone()) {
+                _ if tier.takes(length) == Takes::Nothing => Err(Trouble::Refused),
+                (Some(first), _) if Arc::ptr_eq(first, tier) => kept.then_some(()).ok_or(Trouble::Failed),
+                (Some(first), _) if kept => {
+                    store.copy(first, tier, fields.with_body(Body::empty())).await.unwrap_or(Err(Trouble::Failed))
+                }
+                (None, Some(copy)) => store.put(tier, copy, tier.write_timeout()).await,
+                _ => Err(Trouble::Refused),
             };
             kept |= done.is_ok();
             if store.is_overtaken() {
                 // A later one is on its way.
                 return Ok(());
             }
-            // What it has instead is older.
             if let Err(why) = done
                 && !self.delete(plan.route, &question.key, tier, tier.write_timeout()).await
             {
@@ -160,40 +168,6 @@ impl Cache {
             None if kept => Ok(()),
             None => Err(Unkept::Nowhere),
         }
-    }
-
-    /// Puts a stream into one tier, and from there into the others; those that do not have it then must not go on with what they had.
-    async fn keep_stream(
-        &self,
-        plan: &Plan,
-        question: &Question,
-        store: Store,
-        entry: StoredResponse,
-    ) -> Result<(), Unkept> {
-        let received = entry.head.received;
-        if !store.run(entry).await {
-            return Err(Unkept::Nowhere);
-        }
-        let (living, key) = (&self.config.0.living, &question.key);
-        for (_, tier) in self.allowed(plan.policy.terms.tiers) {
-            if living.voids.overtook(&question.names(), question.begun) {
-                return Ok(());
-            }
-            let found = within(&*self.runtime, tier.timeout(), tier.get(key, self.runtime.now())).await;
-            let is_well = match found {
-                Some(Ok(found)) => found.is_none_or(|entry| entry.head.received == received),
-                _ => false,
-            };
-            if !is_well && !self.delete(plan.route, key, tier, tier.write_timeout()).await {
-                return Err(Unkept::Tier(tier.level().as_str(), Trouble::Failed));
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes void what there is and what is being loaded: what comes now is younger.
-    fn supersede(&self, question: &mut Question) {
-        question.begun = self.config.0.living.voids.add(question.key.name(), self.runtime.now());
     }
 
     /// What a plan's reader makes of an entry; of a request's plan the entry itself.

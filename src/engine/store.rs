@@ -249,6 +249,12 @@ impl Store {
         streams(living.l1_is_inert() || fails(Way::Read) || fails(Way::Write)).or_else(|| streams(false))
     }
 
+    /// The tier that a stream goes into.
+    #[cfg(feature = "data")]
+    pub(super) fn streaming(&self) -> Option<Arc<dyn Tier>> {
+        self.source().and_then(|place| self.takers.get(place)).map(|(_, tier)| Arc::clone(tier))
+    }
+
     async fn share(mut self, entry: StoredResponse) -> bool {
         let StoredResponse { head, headers, body } = entry;
         let body = match body.buffer(self.limit).await {

@@ -51,6 +51,18 @@ impl DataKey {
         &self.0
     }
 
+    /// The parts of the key, those of the namespace first, as they were given.
+    ///
+    /// ```
+    /// use layercake::DataKey;
+    ///
+    /// let key = DataKey::of("cache:user").with("7:admin");
+    /// assert_eq!(key.parts().collect::<Vec<_>>(), [&b"cache"[..], b"user", b"7:admin"]);
+    /// ```
+    pub fn parts(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.0.split(':').map(unescaped)
+    }
+
     /// The key of a value whose name in a store ends so, and whether it is all of it.
     #[cfg(feature = "data")]
     pub(crate) fn listed(text: &str) -> (Self, bool) {
@@ -85,6 +97,20 @@ fn escape(out: &mut String, bytes: &[u8], special: &[u8]) {
     }
 }
 
+/// The bytes that were escaped so.
+fn unescaped(text: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        let escaped = |rest: &mut std::str::Bytes<'_>| {
+            let digit = |b: u8| char::from(b).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+            Some(digit(rest.next()?)? << 4 | digit(rest.next()?)?)
+        };
+        bytes.push(if byte == b'%' { escaped(&mut rest).unwrap_or(byte) } else { byte });
+    }
+    bytes
+}
+
 /// The name in a store, behind its prefix.
 pub(super) fn store_name(mut name: String, readable: &str, digest: impl FnOnce() -> String) -> String {
     name.push('=');
@@ -114,6 +140,13 @@ mod tests {
             }
         }
         assert!(seen.keys().all(|key| key.as_str().bytes().all(|b| b.is_ascii_graphic())));
+    }
+
+    #[test]
+    fn parts_come_back_as_they_were_given() {
+        let all: Vec<u8> = (0..=u8::MAX).collect();
+        let key = DataKey::of("a:b").with_bytes(&all).with("").with_bytes(b"%41");
+        assert_eq!(key.parts().collect::<Vec<_>>(), [&b"a"[..], b"b", &all, b"", b"%41"]);
     }
 
     #[test]

@@ -1,4 +1,6 @@
-use super::{Listed, Page, Takes, Tier, TierError};
+#[cfg(any(feature = "data", feature = "sim"))]
+use super::{Listed, Page};
+use super::{Takes, Tier, TierError};
 use crate::entry::StoredResponse;
 use crate::policy::{
     CacheKey, Level,
@@ -152,7 +154,14 @@ impl Tier for MemoryTier {
             });
         Box::pin(ready(match weight {
             Some(weight) if entry.body.try_clone().is_some() => {
-                let slot = Slot { key: key.clone(), entry, weight, until: now.plus(stay), last_use: 0 };
+                let slot = Slot {
+                    #[cfg(any(feature = "data", feature = "sim"))]
+                    key: key.clone(),
+                    entry,
+                    weight,
+                    until: now.plus(stay),
+                    last_use: 0,
+                };
                 self.shelf().put(key.name(), slot, self.budget);
                 Ok(())
             }
@@ -166,6 +175,7 @@ impl Tier for MemoryTier {
     }
 
     /// An entry whose time is up is listed until it is asked for, with the time it had.
+    #[cfg(any(feature = "data", feature = "sim"))]
     fn list<'a>(
         &'a self,
         prefix: &'a str,
@@ -187,6 +197,7 @@ struct Shelf {
 }
 
 struct Slot {
+    #[cfg(any(feature = "data", feature = "sim"))]
     key: CacheKey,
     entry: StoredResponse,
     weight: u64,
@@ -223,6 +234,7 @@ impl Shelf {
         }
     }
 
+    #[cfg(any(feature = "data", feature = "sim"))]
     fn listed(&self, prefix: &str) -> Vec<Listed> {
         let named = self.slots.values().map(|slot| (slot.key.store_name(), slot));
         let listed = named.filter(|(name, _)| name.starts_with(prefix)).map(|(name, slot)| {

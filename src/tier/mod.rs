@@ -7,14 +7,18 @@
 
 mod memory;
 mod pace;
+#[cfg(any(feature = "data", feature = "sim"))]
 mod page;
 mod retrying;
+#[cfg(any(feature = "data", feature = "sim"))]
 mod several;
 
 pub use memory::MemoryTier;
 pub use pace::Pace;
+#[cfg(any(feature = "data", feature = "sim"))]
 pub use page::{Listed, Page};
 pub use retrying::RetryingTier;
+#[cfg(any(feature = "data", feature = "sim"))]
 pub(crate) use several::several;
 
 use crate::entry::StoredResponse;
@@ -123,6 +127,7 @@ pub trait Tier: Send + Sync {
 
     /// The entries under `keys`, one answer for each key, in their order; a key may be there twice. Default: [`get`](Self::get)
     /// of each, at most six under way at a time.
+    #[cfg(any(feature = "data", feature = "sim"))]
     fn get_many<'a>(&'a self, keys: &'a [CacheKey], now: Timestamp) -> BoxFuture<'a, Vec<Found>> {
         Box::pin(several(Box::new(keys.iter().map(move |key| self.get(key, now)))))
     }
@@ -130,6 +135,7 @@ pub trait Tier: Send + Sync {
     /// Up to `limit` (at least one) of the entries whose names in the store begin with `prefix`, in the order of the names' bytes, from
     /// where the page before ended. What was stored or deleted a moment ago may not show, and what is listed may be gone when it is
     /// asked for. Default: refused.
+    #[cfg(any(feature = "data", feature = "sim"))]
     fn list<'a>(
         &'a self,
         _prefix: &'a str,

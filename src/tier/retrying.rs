@@ -1,7 +1,9 @@
 //! A tier that asks its store again.
 
 use super::pace::{Step, Turn};
-use super::{Found, Pace, Page, Takes, Tier, TierError};
+#[cfg(any(feature = "data", feature = "sim"))]
+use super::{Found, Page};
+use super::{Pace, Takes, Tier, TierError};
 use crate::entry::StoredResponse;
 use crate::policy::{CacheKey, Level};
 use crate::runtime::{Runtime, within};
@@ -154,6 +156,7 @@ impl RetryingTier {
     }
 
     /// Reads several entries: those that the tier within says no to for the moment are asked for again.
+    #[cfg(any(feature = "data", feature = "sim"))]
     async fn read_many(&self, keys: &[CacheKey], now: Timestamp) -> Vec<Found> {
         let (limit, single) = (self.timeout().unwrap_or(READS), self.tier.timeout());
         let mut trials = self.begin(Operation::Get, self.runtime.now(), limit, self.trials);
@@ -390,10 +393,12 @@ impl Tier for RetryingTier {
         Box::pin(async move { self.write(self.queue(Operation::Put, key, again)?, now, ask).await })
     }
 
+    #[cfg(any(feature = "data", feature = "sim"))]
     fn get_many<'a>(&'a self, keys: &'a [CacheKey], now: Timestamp) -> BoxFuture<'a, Vec<Found>> {
         Box::pin(self.read_many(keys, now))
     }
 
+    #[cfg(any(feature = "data", feature = "sim"))]
     fn list<'a>(
         &'a self,
         prefix: &'a str,

@@ -165,6 +165,15 @@ struct Reading {
     next: SendWrapper<JsFuture>,
 }
 
+impl AsRef<JsValue> for Source {
+    fn as_ref(&self) -> &JsValue {
+        match self {
+            Self::Stream(stream) => stream.as_ref(),
+            Self::Response(response) => response.as_ref(),
+        }
+    }
+}
+
 impl JsStream {
     /// A stream nobody vouches for.
     pub(super) fn body(stream: ReadableStream, coding: Coding) -> Body {
@@ -250,9 +259,9 @@ impl Drop for JsStream {
     }
 }
 
-/// Reads `stream` whole into a buffer on the JavaScript side.
-pub(super) async fn read_whole(stream: &ReadableStream, limit: u64) -> Result<Uint8Array, BodyError> {
-    let bytes = js::wait(js::bytes_of(stream)).await.map_err(|error| BodyError::Failed(js::message(&error)))?;
+/// Reads a stream, or the body of a response, whole into a buffer on the JavaScript side.
+pub(super) async fn read_whole(source: &JsValue, limit: u64) -> Result<Uint8Array, BodyError> {
+    let bytes = js::wait(js::bytes_of(source)).await.map_err(|error| BodyError::Failed(js::message(&error)))?;
     let bytes: Uint8Array = bytes.unchecked_into();
     if u64::from(bytes.length()) > limit {
         return Err(BodyError::TooLarge { limit });
@@ -291,14 +300,17 @@ impl HostBody for JsStream {
     }
 
     fn buffer(mut self: Box<Self>, limit: u64) -> BoxFuture<'static, Result<Body, BodyError>> {
-        let taken = self.take().map(SendWrapper);
         let (length, coding) = (self.length, self.coding);
+        if length.is_some_and(|length| length > limit) {
+            return Box::pin(futures::future::ready(Err(BodyError::TooLarge { limit })));
+        }
+        let whole = self.source.take_if(|_| length.is_some());
+        let taken = self.take().map(SendWrapper);
         Box::pin(SendFuture::new(async move {
-            let Some(SendWrapper(stream)) = taken else { return Ok(Body::empty()) };
-            match length {
-                Some(length) if length > limit => Err(BodyError::TooLarge { limit }),
-                Some(_) => Ok(JsBuffer::body(read_whole(&stream, limit).await?, coding)),
-                None => gather(&stream, limit, limit, coding).await,
+            match (whole, taken) {
+                (Some(SendWrapper(source)), _) => Ok(JsBuffer::body(read_whole(source.as_ref(), limit).await?, coding)),
+                (None, Some(SendWrapper(stream))) => gather(&stream, limit, limit, coding).await,
+                (None, None) => Ok(Body::empty()),
             }
         }))
     }

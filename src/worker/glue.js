@@ -29,9 +29,10 @@ export function signal() {
 
 // ---- Bodies
 
-/** All the bytes of a stream, or of no body. */
-export async function bytesOf(stream) {
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+/** All the bytes of a response, of a stream, or of no body. */
+export async function bytesOf(source) {
+  const response = source instanceof Response ? source : new Response(source);
+  return new Uint8Array(await response.arrayBuffer());
 }
 
 /** One buffer of several. */

@@ -65,7 +65,7 @@ extern "C" {
     pub(super) fn present(headers: &Headers, names: &Array) -> u32;
 
     #[wasm_bindgen(catch, js_name = bytesOf)]
-    pub(super) fn bytes_of(stream: &ReadableStream) -> Result<Promise, JsValue>;
+    pub(super) fn bytes_of(source: &JsValue) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     pub(super) fn gather(stream: &ReadableStream, within: f64, most: f64) -> Result<Promise, JsValue>;

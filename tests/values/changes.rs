@@ -208,3 +208,51 @@ fn a_store_that_may_be_behind_the_times_is_told_to_forget_what_it_does_not_show(
     shop.runtime.run(shop.data.delete(&key("never"))).unwrap();
     assert_eq!(shop.deletes.each_ref().map(Deletes::count), before.map(|n| n + 1));
 }
+
+/// A host whose clock moves whenever somebody looks at it.
+struct Restless(SimRuntime);
+
+impl Runtime for Restless {
+    fn now(&self) -> Timestamp {
+        self.0.advance(Duration::from_millis(1));
+        self.0.now()
+    }
+
+    fn spawn(&self, task: futures::future::BoxFuture<'static, ()>) {
+        self.0.spawn(task);
+    }
+
+    fn sleep(&self, duration: Duration) -> futures::future::BoxFuture<'static, ()> {
+        self.0.sleep(duration)
+    }
+
+    fn log(&self, line: &str) {
+        self.0.log(line);
+    }
+
+    fn random(&self) -> u32 {
+        self.0.random()
+    }
+}
+
+#[test]
+fn a_clock_that_moves_meanwhile_makes_no_change_older_than_itself() {
+    let mut shop = Shop::new();
+    let tiers: [Arc<dyn Tier>; 3] = [shop.hot.clone(), shop.l1.clone(), shop.l2.clone()];
+    let cache = Cache::new(shop.config.clone(), tiers, Arc::new(Restless(shop.runtime.clone())));
+    shop.data = DataCache::new(cache, "https://shop.example");
+    for n in 0..5 {
+        set(&shop, "a", &n, MINUTE).unwrap();
+        assert_eq!(shop.get("a"), Some(n));
+        assert!(shop.runtime.run(shop.data.touch(&key("a"), MINUTE)).unwrap());
+        assert_eq!(shop.get("a"), Some(n));
+        let mut bundle = shop.data.bundle();
+        bundle.insert("n", &n).unwrap();
+        shop.runtime.run(shop.data.set_bundle(&key("b"), &bundle, MINUTE)).unwrap();
+        assert_eq!(shop.runtime.run(shop.data.get_bundle(&key("b"))), Some(bundle));
+        shop.asked.set(shop.asked.get() + 1);
+        shop.runtime.run(shop.data.delete(&key("c"))).unwrap();
+        assert_eq!(shop.load("c", &minute(), n), n);
+        assert_eq!(shop.load("c", &minute(), 99), n, "loaded after the deletion");
+    }
+}

@@ -173,3 +173,26 @@ fn another_codec_reads_its_own() {
     assert_eq!(shop.get::<(u32, String)>("a"), None);
     assert!(shop.entries(&shop.l2)[0].body.len() < Some(8));
 }
+
+#[test]
+fn a_tier_that_does_not_take_a_stream_gives_up_what_it_had() {
+    let mut shop = Shop::new();
+    // What may be compressed is read whole.
+    shop.data = shop.data.clone().compress_above(None);
+    let (old, new) = (noise(300_000), noise(400_000));
+    shop.runtime.run(shop.data.set_raw(&key("a"), stream(&old), MINUTE)).unwrap();
+    shop.l2.fail_puts(PutFault::Fail);
+    shop.runtime.run(shop.data.set_raw(&key("a"), stream(&new), MINUTE)).unwrap();
+    assert!(shop.entries(&shop.l2).is_empty());
+    assert!(shop.raw("a").as_ref() == Some(&new));
+    shop.clear(&shop.l1);
+    assert_eq!(shop.isolate().raw("a"), None);
+    shop.l2.heal();
+    // Neither the one nor the other.
+    shop.runtime.run(shop.data.set_raw(&key("b"), stream(&old), MINUTE)).unwrap();
+    shop.l1.fail_puts(PutFault::Fail);
+    assert!(shop.runtime.run(shop.data.set_raw(&key("b"), stream(&new), MINUTE)).is_err());
+    assert!(
+        shop.entries(&shop.l2).iter().chain(&shop.entries(&shop.l1)).all(|entry| entry.head.length != Some(300_000))
+    );
+}

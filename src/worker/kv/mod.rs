@@ -7,7 +7,9 @@
 //! With [`KvTier::bulk_readable`] a small body that is no text is kept as base64, and the first record of its head is `x6:base64`.
 //! With [`KvTier::split`] a large body is kept in parts; how is said in `parts.js`. Both are read whatever the options.
 
+#[cfg(any(feature = "data", feature = "sim"))]
 mod list;
+#[cfg(any(feature = "data", feature = "sim"))]
 mod many;
 
 use super::body::{Coding, JsBuffer, JsStream, for_store, number, read_whole};
@@ -16,12 +18,15 @@ use super::js;
 use crate::body::{Body, BodyError};
 use crate::engine::SMALL_BODY;
 use crate::entry::{Head, StoredResponse, wire};
+use crate::policy::key::KeyName;
 use crate::policy::{CacheKey, Level};
 use crate::semantics::freshness::Timestamp;
-use crate::tier::{Found, Page, Takes, Tier, TierError};
+#[cfg(any(feature = "data", feature = "sim"))]
+use crate::tier::Page;
+use crate::tier::{Found, Takes, Tier, TierError};
 use futures::future::BoxFuture;
 use js_sys::{Array, Uint8Array};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::ReadableStream;
@@ -52,8 +57,15 @@ pub struct KvTier {
     cache_ttl: Option<u64>,
     timeout: Duration,
     bulk_readable: bool,
-    split: bool,
+    /// Set where it splits: the keys that were seen to have nothing in parts.
+    split: Option<Arc<Mutex<Vec<KeyName>>>>,
 }
+
+/// The largest body that is never in parts, in bytes.
+const ONE_PART: u64 = 24 << 20;
+
+/// How many keys of one request are known to have nothing in parts.
+const KNOWN: usize = 128;
 
 impl KvTier {
     /// The namespace bound as `binding`; `None` when there is no such binding.
@@ -66,7 +78,7 @@ impl KvTier {
     /// The same for a binding known to be there; it is looked up when the tier is first asked.
     pub(super) fn of_checked_binding(env: &worker::Env, binding: &str) -> Self {
         let (env, binding) = (SendWrapper(env.clone()), binding.to_owned());
-        Self { env, binding, cache_ttl: None, timeout: Duration::from_secs(2), bulk_readable: false, split: false }
+        Self { env, binding, cache_ttl: None, timeout: Duration::from_secs(2), bulk_readable: false, split: None }
     }
 
     fn namespace(&self) -> JsValue {
@@ -101,14 +113,31 @@ impl KvTier {
     /// there counts as unreadable.
     ///
     /// What is replaced or deleted may be in parts, which then have to be deleted too: a put and a deletion ask first what is
-    /// there, a read that costs a tenth of either, and delete parts only where that says that there are any. What KV's
+    /// there, a read that costs a tenth of either, unless the same tier has just read it, and delete parts only where that says that there are any. What KV's
     /// regional cache does not know yet is not deleted, and goes when its time is up. A part costs a write and, with each read of the entry, a read; from
     /// the fifth on two. A stream of unknown length takes up to 48 MiB of the isolate's memory, one of known length next to none. A body that is not in JavaScript
     /// (one that came through the Tower door) is still limited to 25 MiB. Default: off.
     #[must_use]
-    pub const fn split(mut self) -> Self {
-        self.split = true;
+    pub fn split(mut self) -> Self {
+        self.split = Some(Arc::default());
         self
+    }
+
+    /// Notes that what is under a key, if anything, is not in parts.
+    fn note_whole(&self, key: &CacheKey) {
+        let Some(whole) = &self.split else { return };
+        let mut whole = whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if whole.len() < KNOWN && !whole.contains(&key.name()) {
+            whole.push(key.name());
+        }
+    }
+
+    /// Whether what is written or deleted under a key may be, or may replace, something in parts. It is known once.
+    fn may_be_split(&self, key: &CacheKey, length: Option<u64>) -> bool {
+        let Some(whole) = &self.split else { return false };
+        let mut whole = whole.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = whole.iter().position(|name| *name == key.name()).map(|place| whole.swap_remove(place));
+        known.is_none() || length.is_none_or(|length| length > ONE_PART)
     }
 
     fn cache_seconds(&self) -> f64 {
@@ -119,6 +148,7 @@ impl KvTier {
         let step = js::get_from(&self.namespace(), &store_name(key)?, self.cache_seconds());
         let found = js::wait(step).await.map_err(failed)?;
         if found.is_undefined() {
+            self.note_whole(key);
             return Ok(None);
         }
         let found: Array = found.unchecked_into();
@@ -129,16 +159,22 @@ impl KvTier {
         let value = unread(value);
         let text = metadata.as_string().ok_or_else(|| corrupt("its metadata is not ours"))?;
         if text == ENVELOPE {
-            let whole = read_whole(&stream_of(value)?, MAX_VALUE + u64::from(MAX_HEAD)).await.map_err(unreadable)?;
+            let whole =
+                read_whole(stream_of(value)?.as_ref(), MAX_VALUE + u64::from(MAX_HEAD)).await.map_err(unreadable)?;
             return open_envelope(&whole).map(Some);
         }
         let (head, _) = wire::decode_head(text.as_bytes()).map_err(|e| corrupt(e.as_str()))?;
+        if head.length.is_some_and(|length| length <= ONE_PART) {
+            self.note_whole(key);
+        }
         let body = match head.length {
             Some(length) if length > SMALL_BODY => {
                 let stream = js::fixed(&stream_of(value)?, number(length)).map_err(failed)?;
                 JsStream::enforced(stream, Some(length))
             }
-            _ => whole_body(&head, &text, read_whole(&stream_of(value)?, MAX_VALUE).await.map_err(unreadable)?)?,
+            _ => {
+                whole_body(&head, &text, read_whole(stream_of(value)?.as_ref(), MAX_VALUE).await.map_err(unreadable)?)?
+            }
         };
         entry(head, &metadata, body).map(Some)
     }
@@ -146,11 +182,11 @@ impl KvTier {
     async fn write(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
         let name = store_name(key)?;
         let StoredResponse { mut head, headers, body } = entry;
-        if !self.split && body.len().or(head.length).is_some_and(|length| length > MAX_VALUE) {
+        if self.split.is_none() && body.len().or(head.length).is_some_and(|length| length > MAX_VALUE) {
             return Err(TierError::Refused("a KV value holds at most 25 MiB".to_owned()));
         }
         let headers = js_headers(headers).map_err(failed)?;
-        if (self.split || self.bulk_readable) && head.length.is_none() && body.len().is_some() {
+        if (self.split.is_some() || self.bulk_readable) && head.length.is_none() && body.len().is_some() {
             Arc::make_mut(&mut head).length = body.len();
         }
         let text = wire::encode(&head, []);
@@ -160,7 +196,7 @@ impl KvTier {
         let seconds = number(seconds.max(MIN_EXPIRATION));
         let (body, length, enforced) = for_store(body, head.length);
         let readable = if self.bulk_readable { number(READABLE) } else { -1.0 };
-        let put = if self.split { js::put_split } else { js::put_into };
+        let put = if self.may_be_split(key, head.length) { js::put_split } else { js::put_into };
         let step = put(&self.namespace(), &name, &text, &headers, seconds, &body, length, enforced, readable);
         js::wait(step).await.map(|_| ()).map_err(failed)
     }
@@ -248,7 +284,7 @@ impl Tier for KvTier {
 
     fn takes(&self, length: Option<u64>) -> Takes {
         match length {
-            _ if self.split => Takes::Stream,
+            _ if self.split.is_some() => Takes::Stream,
             Some(length) if length > MAX_VALUE => Takes::Nothing,
             Some(_) => Takes::Stream,
             None => Takes::Buffer,
@@ -274,15 +310,17 @@ impl Tier for KvTier {
 
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
         Box::pin(SendFuture::new(async move {
-            let delete = if self.split { js::delete_split } else { js::delete_from };
+            let delete = if self.may_be_split(key, Some(0)) { js::delete_split } else { js::delete_from };
             js::wait(delete(&self.namespace(), &store_name(key)?)).await.map(|_| ()).map_err(failed)
         }))
     }
 
+    #[cfg(any(feature = "data", feature = "sim"))]
     fn get_many<'a>(&'a self, keys: &'a [CacheKey], _: Timestamp) -> BoxFuture<'a, Vec<Found>> {
         Box::pin(SendFuture::new(self.read_many(keys)))
     }
 
+    #[cfg(any(feature = "data", feature = "sim"))]
     fn list<'a>(
         &'a self,
         prefix: &'a str,
