@@ -150,7 +150,8 @@ impl<C: Codec> DataCache<C> {
     }
 
     /// The value under `key`, kept or else loaded; one that is loaded is kept behind the answer. Of those who want a value at the same time
-    /// in one isolate one loads it for all. `None` is kept for the policy's [`negative_ttl`](DataPolicy::negative_ttl).
+    /// in one isolate one loads it for all. `None` is kept for the policy's [`negative_ttl`](DataPolicy::negative_ttl);
+    /// without one it is not kept, and for half a minute those who ask at the same time each load for themselves.
     ///
     /// # Errors
     ///
