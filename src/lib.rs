@@ -68,6 +68,8 @@
 //!   missing tier; it is counted and, at most every ten seconds, logged in words.
 //! - **One asks for all.** What waits for another request's call of the origin waits on a signal of its own, beside its own timer, and gets
 //!   plain data: on Workers nothing else may cross from one request to another. The call is seen through when its client leaves.
+//! - **A value is an entry**: what is no response walks as one, from the same tiers, by the same rules. Its type is hidden from the walk, which
+//!   is compiled once; a value that was read stands beside its bytes in the body, so that it is decoded once.
 //! - **A tier that fails is left alone**, reads and writes apart, and tried again by one request at a time.
 //! - **A tier in good health is asked without a timer.** Setting and clearing one costs 17 us of CPU on Workers, as much as
 //!   all else the cache adds to an L1 hit. The edge cache is asked with one until it has answered in good time 16 times in a

@@ -259,7 +259,8 @@ impl<C: Codec> DataCache<C> {
         self.delete_many(std::slice::from_ref(key)).await
     }
 
-    /// The same for several keys, all at once.
+    /// The same for several keys, all at once. It waits for five seconds; what the tiers have not forgotten by then they go on forgetting behind
+    /// the answer, and the call is an error.
     ///
     /// # Errors
     ///
