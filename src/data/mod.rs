@@ -1,7 +1,7 @@
 //! Floor 4. The door for values: database rows, tokens, settings, rendered fragments, anything that is no response.
 //!
 //! A value walks as an entry of its own through the same engine as responses do, with the same tiers, stale windows, collapse, limits and
-//! counters; its bytes are made by a [`Codec`](codec::Codec), and may be compressed and encrypted on the way.
+//! counters; its bytes are made by a [`Codec`], and may be compressed and encrypted on the way.
 //!
 //! ```
 //! # #[cfg(feature = "sim")] {
