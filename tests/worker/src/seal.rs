@@ -96,7 +96,9 @@ impl http_body::Body for Unknown {
 fn watch() {
     thread_local! {
         static WATCHING: () = {
-            let count = Closure::<dyn FnMut()>::new(|| drop(UNHANDLED.fetch_add(1, Ordering::Relaxed)));
+            let count = Closure::<dyn FnMut()>::new(|| {
+                UNHANDLED.fetch_add(1, Ordering::Relaxed);
+            });
             let global = js_sys::global();
             let listen: Function = Reflect::get(&global, &"addEventListener".into()).unwrap_or_default().unchecked_into();
             let _ = listen.call2(&global, &JsValue::from_str("unhandledrejection"), count.as_ref());
