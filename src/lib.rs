@@ -34,7 +34,6 @@
 //! | 3 | [`engine`] | the walk of one request: begin with [`Cache::handle`] |
 //! | 4 | [`layer`](mod@crate::layer) | the Tower door |
 //! | 4 | [`data`](mod@crate::data) | the door for values: what is no response |
-//! | 4 | [`data`] | values of the application's own types |
 //! | 5 | [`worker`](mod@crate::worker) | the Cloudflare door, the Cache API and KV tiers |
 //! | 6 | `bin/layercake` | the command: `lint`, `schema`, `explain` |
 //! | – | `sim` | a world on a virtual clock: data centres, isolates, KV, an origin, and everything that goes wrong |

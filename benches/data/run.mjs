@@ -9,7 +9,7 @@ const CANDIDATES = {
   // The edge cache, then KV, then the loader, in the types of `worker`.
   hand: { dir: BUILT },
   layercake: { dir: BUILT },
-  // Without compression, which is for values of more than 4 KiB.
+  // Without compression, which is for values of more than 16 KiB: here it makes no difference.
   "layercake-plain": { dir: BUILT, vars: { MODE: "plain" } },
   // With the tier in the isolate's memory.
   "layercake-hot": { dir: BUILT, vars: { MODE: "hot" } },

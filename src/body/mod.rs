@@ -115,6 +115,21 @@ impl Body {
         Self(Inner::Host(Box::new(body)))
     }
 
+    /// A body that has broken off.
+    #[cfg(feature = "data")]
+    pub(crate) fn broken() -> Self {
+        struct Broken;
+        impl http_body::Body for Broken {
+            type Data = Bytes;
+            type Error = BodyError;
+
+            fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+                Poll::Ready(Some(Err(BodyError::Incomplete)))
+            }
+        }
+        Self::stream(Broken)
+    }
+
     /// Any `http_body::Body`.
     pub fn stream<B>(body: B) -> Self
     where

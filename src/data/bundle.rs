@@ -8,7 +8,7 @@ use super::error::{DataError, LoadError};
 use super::load::{Given, Load, Opaque};
 use super::policy::{DataPolicy, Ttl};
 use super::read::{Decode, Undecoded};
-use super::{DataCache, Loaded};
+use super::{DataCache, Loaded, unkept};
 use crate::body::Body;
 use crate::engine::Read;
 use crate::policy::DataKey;
@@ -203,19 +203,25 @@ impl<C: Codec> DataCache<C> {
         shelf.put(key, &policy, Some(CONTENT_TYPE), bundle.checked()?.into()).await
     }
 
-    /// Changes the bundle under `key`, or an empty one where none is kept, and keeps it for `ttl`. Stores have no way to do so in one
-    /// step: of two that change it at the same time the later one wins, with all it has.
+    /// Changes the bundle under `key`, or an empty one where none is kept, and keeps it for `ttl`. Each tier is asked for the newest. Stores
+    /// have no way to do so in one step: of two that change it at about the same time, within a minute in different data centres, the
+    /// later one wins, with all it has.
     ///
     /// # Errors
     ///
-    /// As [`set_bundle`](Self::set_bundle), and what `change` says is wrong; nothing is then changed.
+    /// As [`set_bundle`](Self::set_bundle); when KV does not say what it has, or that cannot be read; and what `change` says is wrong. Nothing is
+    /// then changed.
     pub async fn update_bundle<E: From<DataError>>(
         &self,
         key: &DataKey,
         ttl: impl Into<Ttl>,
         change: impl FnOnce(&mut Bundle<C>) -> Result<(), E>,
     ) -> Result<Bundle<C>, E> {
-        let mut bundle = self.get_bundle(key).await.unwrap_or_else(|| self.bundle());
+        let shelf = &*self.shelf;
+        let wanted = shelf.wanted(key, &shelf.base, Some(self.decode_bundle()));
+        let stored = shelf.cache.newest_value(wanted).await.map_err(|why| unkept(key, &shelf.base, &why))?;
+        let stored = stored.and_then(|entry| Read::take(entry.body).ok()?.downcast().ok());
+        let mut bundle = stored.map_or_else(|| self.bundle(), |bundle| *bundle);
         change(&mut bundle)?;
         self.set_bundle(key, &bundle, ttl).await?;
         Ok(bundle)

@@ -13,9 +13,9 @@ pub enum LoadError<E> {
     /// The loader did not come to an end in time, and nothing kept may stand in.
     #[error("the loader of {key} did not end{}", within(*limit))]
     TimedOut {
-        /// The value's key.
+        /// The value's key; of several values all their keys, joined by commas.
         key: String,
-        /// The policy's limit; `None` where the host has cut the loader off.
+        /// The policy's limit.
         limit: Option<Duration>,
     },
     /// The loader asked for the very value that it was to load.
@@ -87,9 +87,6 @@ pub enum DataError {
         /// The limit in bytes.
         limit: u64,
     },
-    /// No value is kept for so long.
-    #[error("a value cannot be kept for {0:?}; give more than zero and at most ten years, or Ttl::FOREVER")]
-    Ttl(Duration),
     /// The value cannot be made ready to be stored.
     #[error("the value of {key} cannot be sealed: {why}")]
     Seal {

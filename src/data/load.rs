@@ -131,6 +131,11 @@ impl Maker {
     pub(super) async fn response(&self, given: Given) -> Response {
         let Given { value, bytes, lifetime, tags } = given;
         let none = matches!(bytes, Ok(None));
+        if value.is_none()
+            && let Ok(Some(body)) = bytes
+        {
+            return self.raw(body, lifetime, tags).await;
+        }
         // Zero: it is not kept.
         let keep = if none { lifetime.or(self.negative).or(Some(Duration::ZERO)) } else { lifetime };
         let content_type = if none { Some(NONE) } else { self.content_type };
@@ -153,6 +158,32 @@ impl Maker {
             None => body,
         };
         Response { status: VALUE, headers, body, luggage: Some(Box::new(tags)) }
+    }
+
+    /// The response in which bytes walk. What cannot be sealed goes to whoever asked for it as it is.
+    async fn raw(&self, body: Body, lifetime: Option<Duration>, tags: Vec<Box<str>>) -> Response {
+        let mut headers = Box::new(Lines::default());
+        let body = match self.sealer.prepared(body).await {
+            Ok(body) => body,
+            Err(body) => {
+                self.runtime.log("layercake: a value is not kept: it cannot be sealed");
+                set_lifetime(&mut headers, Some(Duration::ZERO));
+                let body = Read::body(Body::empty(), Box::new(body));
+                return Response { status: VALUE, headers, body, luggage: None };
+            }
+        };
+        let sealed = match self.sealer.seal(&*self.runtime, &self.key, self.content_type, body).await {
+            Ok(sealed) => sealed,
+            Err(why) => {
+                self.runtime.log(&["layercake: a value is not kept: ", &why.to_string()].concat());
+                set_lifetime(&mut headers, Some(Duration::ZERO));
+                let body = Read::body(Body::empty(), Box::new(Body::broken()));
+                return Response { status: VALUE, headers, body, luggage: None };
+            }
+        };
+        set_lifetime(&mut headers, lifetime);
+        describe(&mut headers, sealed.fields);
+        Response { status: VALUE, headers, body: sealed.body, luggage: Some(Box::new(tags)) }
     }
 
     async fn sealed(

@@ -23,17 +23,16 @@ impl<C: Codec> DataCache<C> {
         let mut all = self.seek::<T>(keys, &shelf.base, false).await;
         let take = |sought: &mut Sought| {
             let entry = if sought.is_fresh() { shelf.cache.serve_value(sought) } else { None };
-            let value = entry.and_then(value);
-            if value.is_none() {
+            if entry.is_none() {
                 shelf.cache.count_value(sought, Event::Miss);
             }
-            value
+            entry.and_then(value)
         };
         all.iter_mut().map(take).collect()
     }
 
     /// The values under `keys`, in their order: those that are not kept come from one call of the loader, which is given their keys and
-    /// gives a value for each, in their order. Stale ones are served while it runs behind the answer, or in its place
+    /// gives a value for each, in their order. A hundred keys or so at a time are sensible: a request has a thousand operations. Stale ones are served while it runs behind the answer, or in its place
     /// where it fails, as the policy allows. Concurrent calls are not collapsed.
     ///
     /// # Errors
@@ -51,6 +50,10 @@ impl<C: Codec> DataCache<C> {
         F: FnOnce(Vec<DataKey>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Vec<T>, E>> + Send + 'static,
     {
+        if let Err(why) = policy.check() {
+            self.shelf.runtime().log(&["layercake: ", &why.to_string()].concat());
+            return self.load_unkept(keys, policy, loader).await;
+        }
         let mut all = self.seek::<T>(keys, policy, true).await;
         let mut values: Vec<Option<T>> = Vec::with_capacity(keys.len());
         let (mut missing, mut refreshing) = (Vec::new(), Vec::new());
@@ -77,6 +80,26 @@ impl<C: Codec> DataCache<C> {
         Ok(values.into_iter().flatten().collect())
     }
 
+    /// What the loader has, for the one who asked alone.
+    async fn load_unkept<T, E, F, Fut>(
+        &self,
+        keys: &[DataKey],
+        policy: &DataPolicy,
+        loader: F,
+    ) -> Result<Vec<T>, LoadError<E>>
+    where
+        F: FnOnce(Vec<DataKey>) -> Fut,
+        Fut: Future<Output = Result<Vec<T>, E>>,
+    {
+        let limit = policy.hard_limit();
+        match within(&**self.shelf.runtime(), limit, Box::pin(loader(keys.to_vec()))).await {
+            Some(Ok(loaded)) if loaded.len() == keys.len() => Ok(loaded),
+            Some(Ok(loaded)) => Err(LoadError::Count { asked: keys.len(), given: loaded.len() }),
+            Some(Err(error)) => Err(LoadError::Loader(error)),
+            None => Err(LoadError::TimedOut { key: joined(keys), limit }),
+        }
+    }
+
     async fn load_missing<T, E, F, Fut>(
         &self,
         policy: &DataPolicy,
@@ -91,7 +114,7 @@ impl<C: Codec> DataCache<C> {
     {
         let (shelf, limit) = (&*self.shelf, policy.hard_limit());
         let asked: Vec<DataKey> = missing.iter().map(|(_, key, _)| key.clone()).collect();
-        let names = asked.iter().map(DataKey::as_str).collect::<Vec<_>>().join(", ");
+        let names = joined(&asked);
         let request_time = shelf.runtime().now();
         let loaded = within(&**shelf.runtime(), limit, Box::pin(loader(asked))).await;
         let failure = match loaded {
@@ -150,14 +173,12 @@ impl<C: Codec> DataCache<C> {
                     return;
                 }
             };
-            let mut kept = Vec::with_capacity(loaded.len());
             for (given, (_, sought, token)) in loaded.into_iter().zip(stale) {
                 let maker = shelf.maker(sought.key(), &policy, Some(C::CONTENT_TYPE));
                 let (_, response) = made(&maker, Given::of(&this.codec, given)).await;
-                shelf.cache.end_refresh(&sought, token, true);
-                kept.push((sought, response));
+                let kept = shelf.cache.keep_loaded(&sought, response, request_time).await;
+                shelf.cache.end_refresh(&sought, token, kept);
             }
-            shelf.cache.keep_values(kept, request_time);
         }));
     }
 
@@ -169,6 +190,11 @@ impl<C: Codec> DataCache<C> {
         let wanted = keys.iter().map(|key| self.shelf.wanted(key, policy, Some(decode.clone()))).collect();
         self.shelf.cache.look_for_values(wanted).await
     }
+}
+
+/// Several keys as one text.
+fn joined(keys: &[DataKey]) -> String {
+    keys.iter().map(DataKey::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The value that an entry was read to hold.

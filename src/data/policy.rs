@@ -109,7 +109,7 @@ impl DataPolicy {
         self.with(|policy| policy.stale_if_error(window))
     }
 
-    /// How long `None` is good for, where the loader's value is an `Option`. Default: it is not kept.
+    /// How long `None` is good for, where the loader's value is an `Option`: whole seconds, one at least. Default: it is not kept.
     pub fn negative_ttl(mut self, ttl: Duration) -> Self {
         self.negative = Some(ttl);
         self
@@ -180,12 +180,12 @@ impl DataPolicy {
         let zero = |field| PolicyError {
             field,
             value: "0 s".to_owned(),
-            expected: "a lifetime of more than zero; leave it out for none",
+            expected: "a lifetime, for None of a second at least; leave it out for none",
         };
         if self.ttl.0.is_zero() {
             return Err(zero("ttl"));
         }
-        if self.negative.is_some_and(|ttl| ttl.is_zero()) {
+        if self.negative.is_some_and(|ttl| ttl.as_secs() == 0) {
             return Err(zero("negative_ttl"));
         }
         self.policy

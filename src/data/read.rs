@@ -67,7 +67,8 @@ impl ValueReader {
             let Some(decode) = &self.decode.decode else {
                 return if none { Err("it is none".to_owned()) } else { Ok(Box::new(plain) as Opaque) };
             };
-            let bytes = plain.into_bytes(self.limit).await.map_err(|why| why.to_string())?;
+            // What is stored is within the limit, what was compressed within that of sealing.
+            let bytes = plain.into_bytes(u64::MAX).await.map_err(|why| why.to_string())?;
             decode((!none).then_some(&bytes)).map_err(|why| why.to_string())
         }
     }

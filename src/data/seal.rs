@@ -154,6 +154,24 @@ impl Sealer {
         Ok(Sealed { fields, body })
     }
 
+    /// The body as [`seal`](Self::seal) can take it: a buffer where it is to be read whole. One that is too large for that, or breaks off, comes back as
+    /// it is, with all its bytes or failing.
+    pub(crate) async fn prepared(&self, body: Body) -> Result<Body, Body> {
+        let length = body.len();
+        let compresses = |length: u64| self.compress_above.is_some_and(|above| length > above) && length <= LIMIT;
+        match length {
+            Some(length) if self.encrypts() && length > LIMIT => Err(body),
+            Some(length) if self.encrypts() || compresses(length) => {
+                body.buffer(LIMIT).await.map_err(|_| Body::broken())
+            }
+            None if self.encrypts() => {
+                let gathered = body.gather(LIMIT, u64::MAX).await.map_err(|_| Body::broken())?;
+                if gathered.try_clone().is_some() { Ok(gathered) } else { Err(gathered) }
+            }
+            _ => Ok(body),
+        }
+    }
+
     /// What was sealed with this key and content type, from its fields and its bytes. It may be in Rust memory.
     ///
     /// # Errors

@@ -2,13 +2,13 @@
 
 use super::fill::Measure;
 use super::invalidate::Void;
-use super::lookup::{Found, Hit, SMALL_BODY};
+use super::lookup::{Found, SMALL_BODY};
 use super::plan::{Plan, Question};
-use super::{Answer, Cache, Origin};
+use super::{Answer, Cache, Origin, is_l2};
 use crate::body::Body;
 use crate::entry::StoredResponse;
 use crate::message::{Ask, Hide, Lines, Response};
-use crate::policy::{CacheKey, DataKey, Policy, RouteId};
+use crate::policy::{CacheKey, DataKey, Level, Policy, RouteId, Tiers};
 use crate::runtime::within;
 use crate::semantics::Fields;
 use crate::semantics::storage::NotStored;
@@ -18,6 +18,9 @@ use crate::tier::Takes;
 use futures::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How long KV may take to show a write (Workers KV, "How KV works").
+const PROPAGATION: Duration = Duration::from_secs(60);
 
 /// Reads what a tier has for a value, and says no to what it cannot read: that is then missing.
 pub(crate) trait Reader: Send + Sync {
@@ -64,6 +67,14 @@ impl Cache {
         CacheKey::of_value(&self.config.0.prefix, site, key)
     }
 
+    /// The cache for values: without tiers where there is no table, for then nothing tells the values of two apps apart.
+    pub(crate) fn for_values(mut self) -> Self {
+        if self.config.0.prefix.app().is_empty() {
+            self.tiers = Arc::from([]);
+        }
+        self
+    }
+
     /// Answers with the value stored, or with what `origin` loads.
     pub(crate) async fn walk_to_value<O: Origin>(&self, wanted: Wanted, origin: O) -> Result<Response, O::Error> {
         let (plan, mut question) = self.put_question(wanted);
@@ -106,8 +117,8 @@ impl Cache {
     /// Lets a value that is stored live for `lifetime` from now. Whether there was one. It keeps its birth time: a change that came
     /// between finds it as old as it is.
     pub(crate) async fn touch_value(&self, wanted: Wanted, lifetime: Duration) -> Result<bool, Unkept> {
-        let (plan, mut question) = self.put_question(wanted);
-        let Found::Fresh(Hit { entry, .. }) = self.lookup(&plan, &mut question).await else { return Ok(false) };
+        let (plan, question) = self.put_question(wanted);
+        let Some(entry) = self.newest(&plan, &question).await? else { return Ok(false) };
         let body = entry.body.buffer(plan.policy.terms.store.max_body);
         let Some(Ok(body)) = within(&*self.runtime, Some(BODY_LIMIT), Box::pin(body)).await else { return Ok(false) };
         let (mut head, now) = (entry.head, self.runtime.now());
@@ -118,10 +129,49 @@ impl Cache {
         self.keep(&plan, &question, StoredResponse { head, headers: entry.headers, body }).await.map(|()| true)
     }
 
+    /// The value to be changed and put back: the newest that any tier has, if it is fresh.
+    pub(crate) async fn newest_value(&self, wanted: Wanted) -> Result<Option<StoredResponse>, Unkept> {
+        let (plan, question) = self.put_question(wanted);
+        let newest = self.newest(&plan, &question).await;
+        let event = if matches!(newest, Ok(Some(_))) { Event::hit(Level::L2) } else { Event::Miss };
+        self.leave(&plan, event);
+        newest
+    }
+
+    /// The newest fresh entry of those that the tiers have. What was changed elsewhere is seen in L2 alone: where that does not say what it has
+    /// there is no telling, and where it has nothing, a nearer tier is believed only as long as a write may be on its way.
+    async fn newest(&self, plan: &Plan, question: &Question) -> Result<Option<StoredResponse>, Unkept> {
+        let (mut newest, mut gone) = (None::<StoredResponse>, false);
+        for (_, tier) in self.allowed(plan.policy.terms.tiers) {
+            let (level, is_l2) = (tier.level().as_str(), is_l2(tier));
+            let entry = match self.look_surely(plan.route, &question.key, tier).await {
+                Ok(Some(entry)) if self.is_void(question, &entry.head) => continue,
+                Ok(Some(entry)) => self.read(plan, entry).await.ok_or(Trouble::Corrupt),
+                Ok(None) => {
+                    gone |= is_l2;
+                    continue;
+                }
+                Err(trouble) => Err(trouble),
+            };
+            match entry {
+                Ok(entry) if newest.as_ref().is_none_or(|old| old.head.received < entry.head.received) => {
+                    newest = Some(entry);
+                }
+                Err(trouble) if is_l2 => return Err(Unkept::Tier(level, trouble)),
+                _ => {}
+            }
+        }
+        let now = self.runtime.now();
+        let counts = |entry: &StoredResponse| {
+            entry.head.freshness.is_fresh(now) && (!gone || now.since(entry.head.received) < PROPAGATION)
+        };
+        Ok(newest.filter(counts))
+    }
+
     /// Forgets values in all tiers; whether all of them did.
-    pub(crate) async fn forget_values(&self, keys: Vec<(CacheKey, Arc<Policy>)>) -> bool {
+    pub(crate) async fn forget_values(&self, keys: Vec<CacheKey>) -> bool {
         let route = self.config.route_of_values();
-        let voids = keys.into_iter().map(|(key, policy)| Void::surely(route, key, policy.terms.tiers)).collect();
+        let voids = keys.into_iter().map(|key| Void::surely(route, key, Tiers::ALL)).collect();
         self.forget_now(voids).await
     }
 
@@ -139,7 +189,11 @@ impl Cache {
             let body = std::mem::take(&mut entry.body);
             kept = store.put(first, fields.with_body(body), None).await.is_ok();
         }
-        for tier in self.idle_spares(plan.policy.terms.tiers) {
+        let allowed = plan.policy.terms.tiers;
+        // What is not to have it must not have its predecessor either, where that costs nothing.
+        let left_out = self.everywhere(Tiers::ALL).map(|(_, tier)| tier);
+        let left_out = left_out.filter(|tier| !allowed.contains(tier.level()) && tier.level() != Level::L2);
+        for tier in left_out.chain(self.idle_spares(allowed)) {
             self.delete(plan.route, &question.key, tier, tier.write_timeout()).await;
         }
         for (_, tier) in self.allowed(plan.policy.terms.tiers) {

@@ -9,11 +9,17 @@ use super::store::Store;
 use crate::entry::StoredResponse;
 use crate::message::Response;
 use crate::policy::{CacheKey, Level};
+use crate::runtime::within;
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::stats::Event;
-use crate::tier::{Page, Tier, TierError};
+use crate::tier::{Page, Tier, TierError, several};
+use futures::future::{BoxFuture, ready};
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a page of a list may take.
+const LIST: Duration = Duration::from_secs(10);
 
 /// One of several values that are looked for.
 pub(crate) struct Sought {
@@ -78,7 +84,7 @@ impl Cache {
         sought.hit = Some(Hit { entry, place, level });
     }
 
-    /// Puts what further tiers had into the nearer ones, one after the other behind the answer.
+    /// Puts what further tiers had into the nearer ones, a few at a time behind the answer.
     fn bring_all_nearer(&self, all: &mut [Sought]) {
         let mut stores: Vec<(Store, StoredResponse)> = Vec::new();
         for Sought { plan, question, hit, .. } in all.iter().filter(|sought| sought.is_fresh()) {
@@ -94,9 +100,7 @@ impl Cache {
             return;
         }
         self.runtime.spawn(Box::pin(async move {
-            for (store, entry) in stores {
-                store.run(entry).await;
-            }
+            several(Box::new(stores.into_iter().map(|(store, entry)| store.run(entry)))).await;
         }));
     }
 
@@ -144,6 +148,19 @@ impl Cache {
         self.config.0.living.leases.end(sought.question.key.name(), token, self.runtime.now(), Ended::Well);
     }
 
+    /// Stores a loaded value; whether any tier has it.
+    pub(crate) fn keep_loaded(
+        &self,
+        sought: &Sought,
+        said: Response,
+        request_time: Timestamp,
+    ) -> BoxFuture<'static, bool> {
+        match self.stored_from(&sought.plan, &sought.question, said, None, request_time) {
+            Some((store, entry)) => store.run(entry),
+            None => Box::pin(ready(false)),
+        }
+    }
+
     /// Stores loaded values behind the answer, those that may be.
     pub(crate) fn keep_values(&self, loaded: Vec<(Sought, Response)>, request_time: Timestamp) {
         let stores = loaded.into_iter().filter_map(|(Sought { plan, question, .. }, said)| {
@@ -167,10 +184,11 @@ impl Cache {
         // What is in an isolate's memory for a moment is no list of what is kept.
         let lasting = |tier: &&Arc<dyn Tier>| tier.level() != Level::Hot && !tier.is_spare();
         for tier in self.tiers.iter().rev().filter(lasting) {
-            match tier.list(&whole, cursor, limit).await {
-                Ok(page) => return Ok((common, page)),
-                Err(TierError::Refused(_)) => {}
-                Err(error) => return Err(Some(error)),
+            match within(&*self.runtime, Some(LIST), tier.list(&whole, cursor, limit)).await {
+                Some(Ok(page)) => return Ok((common, page)),
+                Some(Err(TierError::Refused(_))) => {}
+                Some(Err(error)) => return Err(Some(error)),
+                None => return Err(Some(TierError::Failed("no answer in time".to_owned()))),
             }
         }
         Err(None)

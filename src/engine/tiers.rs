@@ -31,15 +31,25 @@ impl Cache {
 
     /// The same on account of a route.
     pub(super) async fn look(&self, route: RouteId, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
+        self.look_surely(route, key, tier).await.ok().flatten()
+    }
+
+    /// The same, with the reason where a tier does not say what it has.
+    pub(super) async fn look_surely(
+        &self,
+        route: RouteId,
+        key: &CacheKey,
+        tier: &Arc<dyn Tier>,
+    ) -> Result<Option<StoredResponse>, Trouble> {
         let (since, level, living) = (self.runtime.now(), tier.level(), &self.config.0.living);
         let Some(limit) = tier.timeout() else {
-            return self.found(route, key, tier, Some(tier.get(key, since).await)).ok().flatten();
+            return self.found(route, key, tier, Some(tier.get(key, since).await));
         };
         // What stands in for L2 has no circuit, least of all L2's.
         let guarded = !tier.is_spare();
         if guarded && !living.breakers.lets_through(level, Way::Read, since) {
             self.skipped(route, tier, Operation::Get);
-            return None;
+            return Err(Trouble::Skipped);
         }
         let end_overdue = || tier.end_overdue(limit);
         let trusted = tier.earns_trust() && !living.trust.begin(level, since, limit, end_overdue);
@@ -52,7 +62,7 @@ impl Cache {
         if guarded {
             living.breakers.note(level, Way::Read, since, now, verdict(found.as_ref().err()));
         }
-        found.ok().flatten()
+        found
     }
 
     /// The entries that a tier has under `keys`, asked for at once.
@@ -69,7 +79,10 @@ impl Cache {
             self.skipped(route, tier, Operation::Get);
             return Vec::new();
         }
-        let got = within(&*self.runtime, tier.timeout(), tier.get_many(keys, since)).await;
+        // A hundred have the time of one, and each further hundred as much again.
+        let hundreds = u32::try_from(keys.len() / 100 + 1).unwrap_or(u32::MAX);
+        let limit = tier.timeout().map(|limit| limit.saturating_mul(hundreds));
+        let got = within(&*self.runtime, limit, tier.get_many(keys, since)).await;
         let Some(got) = got else {
             self.failed(route, tier, Operation::Get, Trouble::TimedOut, Event::TierFailed, None);
             if guarded {
@@ -80,7 +93,11 @@ impl Cache {
         let mut worst = None;
         let found = keys.iter().zip(got).map(|(key, got)| {
             let found = self.found(route, key, tier, Some(got));
-            worst = found.as_ref().err().copied().or(worst);
+            // What speaks against the tier counts before what does not.
+            let trouble = found.as_ref().err().copied();
+            if verdict(worst.as_ref()) == Verdict::Well {
+                worst = trouble.or(worst);
+            }
             found.ok().flatten()
         });
         let found = found.collect();

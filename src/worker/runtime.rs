@@ -66,6 +66,8 @@ impl Runtime for WorkerRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        // What is longer the runtime takes for nothing.
+        let duration = duration.min(Duration::from_millis(i32::MAX.unsigned_abs().into()));
         Box::pin(SendFuture::new(async move { worker::Delay::from(duration).await }))
     }
 

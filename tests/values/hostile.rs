@@ -5,7 +5,6 @@ use futures::future::join;
 use layercake::Body;
 use layercake::data::{Bundle, DataError, Json, Ttl};
 use layercake::entry::Head;
-use layercake::policy::Tiers;
 use layercake::semantics::freshness::Freshness;
 use layercake::sim::KvModel;
 use layercake::tier::{Pace, RetryingTier};
@@ -52,9 +51,12 @@ fn a_refresh_takes_nothing_from_a_slower_tier_that_it_cannot_read() {
     let shop = Shop::new();
     shop.load("a", &stale(), 1);
     shop.pass(2 * MINUTE);
-    let other = shop.isolate().data.clone().codec(layercake::data::Postcard);
-    let only_l2 = DataPolicy::ttl(MINUTE).tiers(Tiers::ALL.without_hot().without_l1());
-    shop.runtime.run(other.set_under(&key("a"), &7, &only_l2)).unwrap();
+    let tiers: [Arc<dyn Tier>; 1] = [shop.l2.clone()];
+    let config = CacheConfig::new("shop", SchemaVersion(1)).build().unwrap();
+    let far_away = Cache::new(config, tiers, Arc::new(shop.runtime.clone()));
+    let other = DataCache::new(far_away, "https://shop.example").codec(layercake::data::Postcard);
+    // Another isolate's, so that this one does not know.
+    shop.runtime.run(other.set(&key("a"), &7, MINUTE)).unwrap();
     assert_eq!(shop.load("a", &stale(), 2), 1, "stale, while it is refreshed");
     assert_eq!(shop.get("a"), Some(2));
 }

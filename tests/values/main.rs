@@ -3,6 +3,7 @@
 mod changes;
 #[path = "../support/deletes.rs"]
 mod deletes;
+mod doubts;
 mod groups;
 mod hostile;
 mod loads;

@@ -37,9 +37,13 @@ impl KvTier {
             Err(error) => return keys.iter().map(|_| Err(failed(error.clone()))).collect(),
         };
         let mut found = found.iter();
-        for answer in &mut answers {
+        for (key, answer) in keys.iter().zip(&mut answers) {
             if let Answer::Alone = answer {
                 *answer = answer_of(found.next().unwrap_or_default());
+                // What came so is not in parts.
+                if let Answer::Done(Ok(_)) = answer {
+                    self.note_whole(key);
+                }
             }
         }
         let alone = keys.iter().zip(&answers).filter(|(_, answer)| matches!(answer, Answer::Alone));
