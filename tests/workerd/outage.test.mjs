@@ -147,7 +147,7 @@ describe("KV", () => {
         entries.map(async ([kind, n]) => assertWhole(await worker.get(`/${kind}/${n}`, { table }), pattern(n))),
       );
       const counts = async (kind) => (await worker.stats(table)).routes[`/${kind}/:n`];
-      for (const [kind] of entries) await eventually(async () => (await counts(kind)).stored === 2);
+      for (const [kind] of entries) await eventually(async () => (await counts(kind)).stored === 2, 20_000);
       assert.equal((await kv()).put, 4);
       assert.deepEqual(await troubles(table), { [reason]: 2 });
       await worker.emptyL1();
