@@ -153,7 +153,7 @@ impl<C: Codec> DataCache<C> {
     /// The bundle under `key`, if it is kept and fresh.
     pub async fn get_bundle(&self, key: &DataKey) -> Option<Bundle<C>> {
         let shelf = &*self.shelf;
-        let entry = shelf.cache.find_value(shelf.wanted(key, &shelf.base, Some(self.decode_bundle()))).await?;
+        let entry = shelf.cache.find_value(shelf.to_read(key, &shelf.base, self.decode_bundle()).0).await?;
         Read::take(entry.body).ok()?.downcast().ok().map(|bundle| *bundle)
     }
 
@@ -218,7 +218,7 @@ impl<C: Codec> DataCache<C> {
         change: impl FnOnce(&mut Bundle<C>) -> Result<(), E>,
     ) -> Result<Bundle<C>, E> {
         let shelf = &*self.shelf;
-        let wanted = shelf.wanted(key, &shelf.base, Some(self.decode_bundle()));
+        let (wanted, _) = shelf.to_read(key, &shelf.base, self.decode_bundle());
         let stored = shelf.cache.newest_value(wanted).await.map_err(|why| unkept(key, &shelf.base, &why))?;
         let stored = stored.and_then(|entry| Read::take(entry.body).ok()?.downcast().ok());
         let mut bundle = stored.map_or_else(|| self.bundle(), |bundle| *bundle);

@@ -130,29 +130,26 @@ impl Maker {
     /// The response in which a value walks.
     pub(super) async fn response(&self, given: Given) -> Response {
         let Given { value, bytes, lifetime, tags } = given;
+        let (value, bytes) = match (value, bytes) {
+            (Some(value), bytes) => (Some(value), bytes),
+            (None, Ok(Some(body))) => match self.sealer.prepared(body).await {
+                Ok(body) => (None, Ok(Some(body))),
+                Err(body) => return self.unkept(Box::new(body), &"it cannot be sealed"),
+            },
+            (None, bytes) => (None, bytes),
+        };
         let none = matches!(bytes, Ok(None));
-        if value.is_none()
-            && let Ok(Some(body)) = bytes
-        {
-            return self.raw(body, lifetime, tags).await;
-        }
         // Zero: it is not kept.
         let keep = if none { lifetime.or(self.negative).or(Some(Duration::ZERO)) } else { lifetime };
         let content_type = if none { Some(NONE) } else { self.content_type };
-        let mut headers = Box::new(Lines::default());
-        let body = match self.sealed(bytes, content_type).await {
-            Ok(Sealed { fields, body }) => {
-                set_lifetime(&mut headers, keep);
-                describe(&mut headers, fields);
-                body
-            }
-            Err(why) => {
-                // It goes to whoever asked for it, and nowhere else.
-                self.runtime.log(&["layercake: a value is not kept: ", &why].concat());
-                set_lifetime(&mut headers, Some(Duration::ZERO));
-                Body::empty()
-            }
+        let Sealed { fields, body } = match self.sealed(bytes, content_type).await {
+            Ok(sealed) => sealed,
+            // Bytes that are read only once are gone with the error.
+            Err(why) => return self.unkept(value.unwrap_or_else(|| Box::new(Body::broken())), &why),
         };
+        let mut headers = Box::new(Lines::default());
+        set_lifetime(&mut headers, keep);
+        describe(&mut headers, fields);
         let body = match value {
             Some(value) => Read::body(body, value),
             None => body,
@@ -160,30 +157,12 @@ impl Maker {
         Response { status: VALUE, headers, body, luggage: Some(Box::new(tags)) }
     }
 
-    /// The response in which bytes walk. What cannot be sealed goes to whoever asked for it as it is.
-    async fn raw(&self, body: Body, lifetime: Option<Duration>, tags: Vec<Box<str>>) -> Response {
+    /// The value goes to whoever asked for it, and nowhere else.
+    fn unkept(&self, value: Opaque, why: &dyn std::fmt::Display) -> Response {
+        self.runtime.log(&["layercake: a value is not kept: ", &why.to_string()].concat());
         let mut headers = Box::new(Lines::default());
-        let body = match self.sealer.prepared(body).await {
-            Ok(body) => body,
-            Err(body) => {
-                self.runtime.log("layercake: a value is not kept: it cannot be sealed");
-                set_lifetime(&mut headers, Some(Duration::ZERO));
-                let body = Read::body(Body::empty(), Box::new(body));
-                return Response { status: VALUE, headers, body, luggage: None };
-            }
-        };
-        let sealed = match self.sealer.seal(&*self.runtime, &self.key, self.content_type, body).await {
-            Ok(sealed) => sealed,
-            Err(why) => {
-                self.runtime.log(&["layercake: a value is not kept: ", &why.to_string()].concat());
-                set_lifetime(&mut headers, Some(Duration::ZERO));
-                let body = Read::body(Body::empty(), Box::new(Body::broken()));
-                return Response { status: VALUE, headers, body, luggage: None };
-            }
-        };
-        set_lifetime(&mut headers, lifetime);
-        describe(&mut headers, sealed.fields);
-        Response { status: VALUE, headers, body: sealed.body, luggage: Some(Box::new(tags)) }
+        set_lifetime(&mut headers, Some(Duration::ZERO));
+        Response { status: VALUE, headers, body: Read::body(Body::empty(), value), luggage: None }
     }
 
     async fn sealed(

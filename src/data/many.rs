@@ -50,9 +50,8 @@ impl<C: Codec> DataCache<C> {
         F: FnOnce(Vec<DataKey>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Vec<T>, E>> + Send + 'static,
     {
-        if let Err(why) = policy.check() {
-            self.shelf.runtime().log(&["layercake: ", &why.to_string()].concat());
-            return self.load_unkept(keys, policy, loader).await;
+        if !self.shelf.can_be_meant(policy) {
+            return self.call(keys.to_vec(), policy, loader).await;
         }
         let mut all = self.seek::<T>(keys, policy, true).await;
         let mut values: Vec<Option<T>> = Vec::with_capacity(keys.len());
@@ -80,10 +79,10 @@ impl<C: Codec> DataCache<C> {
         Ok(values.into_iter().flatten().collect())
     }
 
-    /// What the loader has, for the one who asked alone.
-    async fn load_unkept<T, E, F, Fut>(
+    /// What the loader has for `keys`, in time and as many as they are.
+    async fn call<T, E, F, Fut>(
         &self,
-        keys: &[DataKey],
+        keys: Vec<DataKey>,
         policy: &DataPolicy,
         loader: F,
     ) -> Result<Vec<T>, LoadError<E>>
@@ -91,12 +90,12 @@ impl<C: Codec> DataCache<C> {
         F: FnOnce(Vec<DataKey>) -> Fut,
         Fut: Future<Output = Result<Vec<T>, E>>,
     {
-        let limit = policy.hard_limit();
-        match within(&**self.shelf.runtime(), limit, Box::pin(loader(keys.to_vec()))).await {
-            Some(Ok(loaded)) if loaded.len() == keys.len() => Ok(loaded),
-            Some(Ok(loaded)) => Err(LoadError::Count { asked: keys.len(), given: loaded.len() }),
+        let (asked, limit, names) = (keys.len(), policy.hard_limit(), joined(&keys));
+        match within(&**self.shelf.runtime(), limit, Box::pin(loader(keys))).await {
+            Some(Ok(loaded)) if loaded.len() == asked => Ok(loaded),
+            Some(Ok(loaded)) => Err(LoadError::Count { asked, given: loaded.len() }),
             Some(Err(error)) => Err(LoadError::Loader(error)),
-            None => Err(LoadError::TimedOut { key: joined(keys), limit }),
+            None => Err(LoadError::TimedOut { key: names, limit }),
         }
     }
 
@@ -112,13 +111,11 @@ impl<C: Codec> DataCache<C> {
         F: FnOnce(Vec<DataKey>) -> Fut,
         Fut: Future<Output = Result<Vec<T>, E>>,
     {
-        let (shelf, limit) = (&*self.shelf, policy.hard_limit());
-        let asked: Vec<DataKey> = missing.iter().map(|(_, key, _)| key.clone()).collect();
-        let names = joined(&asked);
+        let shelf = &*self.shelf;
+        let asked = missing.iter().map(|(_, key, _)| key.clone()).collect();
         let request_time = shelf.runtime().now();
-        let loaded = within(&**shelf.runtime(), limit, Box::pin(loader(asked))).await;
-        let failure = match loaded {
-            Some(Ok(loaded)) if loaded.len() == missing.len() => {
+        let failure = match self.call(asked, policy, loader).await {
+            Ok(loaded) => {
                 let mut kept = Vec::with_capacity(loaded.len());
                 for (given, (place, _, sought)) in loaded.into_iter().zip(missing) {
                     shelf.cache.count_value(&sought, Event::Miss);
@@ -132,9 +129,7 @@ impl<C: Codec> DataCache<C> {
                 shelf.cache.keep_values(kept, request_time);
                 return Ok(());
             }
-            Some(Ok(loaded)) => LoadError::Count { asked: missing.len(), given: loaded.len() },
-            Some(Err(error)) => LoadError::Loader(error),
-            None => LoadError::TimedOut { key: names, limit },
+            Err(failure) => failure,
         };
         let mut all_stand_in = true;
         for (place, _, mut sought) in missing {
@@ -162,16 +157,12 @@ impl<C: Codec> DataCache<C> {
         self.shelf.runtime().spawn(Box::pin(async move {
             let shelf = &*this.shelf;
             let request_time = shelf.runtime().now();
-            let asked: Vec<DataKey> = stale.iter().map(|(key, ..)| key.clone()).collect();
-            let loaded = within(&**shelf.runtime(), policy.hard_limit(), Box::pin(loader(asked))).await;
-            let loaded = match loaded {
-                Some(Ok(loaded)) if loaded.len() == stale.len() => loaded,
-                _ => {
-                    for (_, sought, token) in &stale {
-                        shelf.cache.end_refresh(sought, *token, false);
-                    }
-                    return;
+            let asked = stale.iter().map(|(key, ..)| key.clone()).collect();
+            let Ok(loaded) = this.call(asked, &policy, loader).await else {
+                for (_, sought, token) in &stale {
+                    shelf.cache.end_refresh(sought, *token, false);
                 }
+                return;
             };
             for (given, (_, sought, token)) in loaded.into_iter().zip(stale) {
                 let maker = shelf.maker(sought.key(), &policy, Some(C::CONTENT_TYPE));
@@ -187,7 +178,7 @@ impl<C: Codec> DataCache<C> {
         T: DeserializeOwned + Send + 'static,
     {
         let decode = self.decode::<T>(may_be_none);
-        let wanted = keys.iter().map(|key| self.shelf.wanted(key, policy, Some(decode.clone()))).collect();
+        let wanted = keys.iter().map(|key| self.shelf.to_read(key, policy, decode.clone()).0).collect();
         self.shelf.cache.look_for_values(wanted).await
     }
 }

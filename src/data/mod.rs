@@ -147,7 +147,7 @@ impl<C: Codec> DataCache<C> {
     /// The value under `key`, if it is kept and fresh. What is kept as `None` is a hit, and not there.
     pub async fn get<T: DeserializeOwned + Send + 'static>(&self, key: &DataKey) -> Option<T> {
         let shelf = &*self.shelf;
-        let wanted = shelf.wanted(key, &shelf.base, Some(self.decode::<T>(false)));
+        let (wanted, _) = shelf.to_read(key, &shelf.base, self.decode::<T>(false));
         let entry = shelf.cache.find_value(wanted).await?;
         Read::take(entry.body).ok()?.downcast().ok().map(|value| *value)
     }
@@ -248,7 +248,7 @@ impl<C: Codec> DataCache<C> {
         let shelf = &*self.shelf;
         let policy = shelf.base.clone().lasting(ttl.into());
         policy.check()?;
-        let touched = shelf.cache.touch_value(shelf.wanted(key, &policy, None), policy.ttl.0).await;
+        let touched = shelf.cache.touch_value(shelf.wanted(key, &policy), policy.ttl.0).await;
         touched.map_err(|why| unkept(key, &policy, &why))
     }
 
@@ -314,16 +314,6 @@ impl Shelf {
         self.cache.runtime()
     }
 
-    fn reader(&self, key: &CacheKey, policy: &DataPolicy, decode: Decode) -> ValueReader {
-        ValueReader {
-            key: key.clone(),
-            sealer: Arc::clone(&self.sealer),
-            runtime: Arc::clone(self.runtime()),
-            limit: policy.policy.terms.store.max_body,
-            decode,
-        }
-    }
-
     fn maker(&self, key: &CacheKey, policy: &DataPolicy, content_type: Option<&'static str>) -> Maker {
         Maker {
             key: key.clone(),
@@ -334,10 +324,32 @@ impl Shelf {
         }
     }
 
-    fn wanted(&self, key: &DataKey, policy: &DataPolicy, decode: Option<Decode>) -> Wanted {
-        let key = self.key(key);
-        let reader = decode.map(|decode| Arc::new(self.reader(&key, policy, decode)) as Arc<dyn Reader>);
-        Wanted { key, policy: Arc::clone(&policy.policy), tags: Arc::clone(&policy.tags), reader }
+    /// The entry under `key`, whatever its bytes are.
+    fn wanted(&self, key: &DataKey, policy: &DataPolicy) -> Wanted {
+        let (policy, tags) = (Arc::clone(&policy.policy), Arc::clone(&policy.tags));
+        Wanted { key: self.key(key), policy, tags, reader: None }
+    }
+
+    /// The value under `key`, and who reads it.
+    fn to_read(&self, key: &DataKey, policy: &DataPolicy, decode: Decode) -> (Wanted, Arc<ValueReader>) {
+        let wanted = self.wanted(key, policy);
+        let reader = Arc::new(ValueReader {
+            key: wanted.key.clone(),
+            sealer: Arc::clone(&self.sealer),
+            runtime: Arc::clone(self.runtime()),
+            limit: policy.policy.terms.store.max_body,
+            decode,
+        });
+        (Wanted { reader: Some(Arc::clone(&reader) as Arc<dyn Reader>), ..wanted }, reader)
+    }
+
+    /// Whether a policy can be meant; the log says why not.
+    fn can_be_meant(&self, policy: &DataPolicy) -> bool {
+        let wrong = policy.check().err();
+        if let Some(why) = &wrong {
+            self.runtime().log(&["layercake: ", &why.to_string()].concat());
+        }
+        wrong.is_none()
     }
 
     /// The value under `key`, kept or loaded, as it is in truth.
@@ -359,18 +371,17 @@ impl Shelf {
 
     /// The value under `key`, kept or loaded.
     async fn load(&self, key: &DataKey, policy: &DataPolicy, decode: Decode, load: Load) -> Result<Opaque, Missing> {
-        let wanted = self.wanted(key, policy, Some(decode.clone()));
+        let (wanted, reader) = self.to_read(key, policy, decode);
         let name = wanted.key.name();
         if load::is_loading(&name) {
             return Err(Missing::Recursive);
         }
-        if let Err(why) = policy.check() {
-            self.runtime().log(&["layercake: ", &why.to_string()].concat());
+        if !self.can_be_meant(policy) {
             return self.unkept_value(policy, load, name).await;
         }
         let load = Arc::new(Mutex::new(Some(load)));
-        let loader = Loader { maker: self.maker(&wanted.key, policy, decode.content_type), load: Arc::clone(&load) };
-        let reader = self.reader(&wanted.key, policy, decode);
+        let loader =
+            Loader { maker: self.maker(&wanted.key, policy, reader.decode.content_type), load: Arc::clone(&load) };
         let Response { status, headers, body, .. } =
             self.cache.walk_to_value(wanted, loader).await.map_err(Missing::Failed)?;
         if status != VALUE {
@@ -412,7 +423,7 @@ impl Shelf {
         body: Body,
     ) -> Result<(), DataError> {
         policy.check()?;
-        let wanted = self.wanted(key, policy, None);
+        let wanted = self.wanted(key, policy);
         let sealed = self.sealer.seal(&**self.runtime(), &wanted.key, content_type, body).await;
         let sealed = sealed.map_err(|why| DataError::Seal { key: key.to_string(), why })?;
         let mut headers = Box::new(Lines::default());

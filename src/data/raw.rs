@@ -21,8 +21,7 @@ impl<C: Codec> DataCache<C> {
     /// JavaScript and belongs to the request.
     pub async fn get_raw(&self, key: &DataKey) -> Option<Body> {
         let shelf = &*self.shelf;
-        let wanted = shelf.wanted(key, &shelf.base, Some(RAW));
-        let reader = shelf.reader(&wanted.key, &shelf.base, RAW);
+        let (wanted, reader) = shelf.to_read(key, &shelf.base, RAW);
         let entry = shelf.cache.find_value(wanted).await?;
         let StoredResponse { head, headers, body } = entry;
         let value = match Read::take(body) {

@@ -158,10 +158,9 @@ impl Sealer {
     /// it is, with all its bytes or failing.
     pub(crate) async fn prepared(&self, body: Body) -> Result<Body, Body> {
         let length = body.len();
-        let compresses = |length: u64| self.compress_above.is_some_and(|above| length > above) && length <= LIMIT;
         match length {
             Some(length) if self.encrypts() && length > LIMIT => Err(body),
-            Some(length) if self.encrypts() || compresses(length) => {
+            Some(length) if self.encrypts() || self.compresses(length) => {
                 body.buffer(LIMIT).await.map_err(|_| Body::broken())
             }
             None if self.encrypts() => {
@@ -207,10 +206,13 @@ impl Sealer {
         self.refuses_plain() || [CODING, LENGTH, CIPHER].iter().any(|name| fields.has(name))
     }
 
+    fn compresses(&self, length: u64) -> bool {
+        self.compress_above.is_some_and(|above| length > above) && length <= LIMIT
+    }
+
     /// The body compressed, with its length before, if that is wanted and worth while.
     async fn compress(&self, runtime: &dyn Runtime, body: Body) -> Result<(Body, Option<u64>), SealError> {
-        let wanted = |length: &u64| self.compress_above.is_some_and(|above| *length > above) && *length <= LIMIT;
-        let Some(length) = body.len().filter(wanted) else { return Ok((body, None)) };
+        let Some(length) = body.len().filter(|length| self.compresses(*length)) else { return Ok((body, None)) };
         let body = body.buffer(LIMIT).await?;
         let Some(plain) = body.try_clone() else { return Ok((body, None)) };
         // Read no further than it saves an eighth.

@@ -196,7 +196,7 @@ impl Cache {
         for tier in left_out.chain(self.idle_spares(allowed)) {
             self.delete(plan.route, &question.key, tier, tier.write_timeout()).await;
         }
-        for (_, tier) in self.allowed(plan.policy.terms.tiers) {
+        for (_, tier) in self.allowed(allowed) {
             let done = match (&streams, entry.try_clone()) {
                 _ if tier.takes(length) == Takes::Nothing => Err(Trouble::Refused),
                 (Some(first), _) if Arc::ptr_eq(first, tier) => kept.then_some(()).ok_or(Trouble::Failed),

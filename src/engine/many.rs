@@ -5,7 +5,6 @@ use super::data::Wanted;
 use super::leases::Ended;
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
-use super::store::Store;
 use crate::entry::StoredResponse;
 use crate::message::Response;
 use crate::policy::{CacheKey, Level};
@@ -86,21 +85,21 @@ impl Cache {
 
     /// Puts what further tiers had into the nearer ones, a few at a time behind the answer.
     fn bring_all_nearer(&self, all: &mut [Sought]) {
-        let mut stores: Vec<(Store, StoredResponse)> = Vec::new();
+        let mut stores = Vec::new();
         for Sought { plan, question, hit, .. } in all.iter().filter(|sought| sought.is_fresh()) {
             let Some(Hit { entry, place, .. }) = hit.as_ref().filter(|hit| hit.place > 0) else { continue };
             let store = self.store(plan, question, &question.key, entry, 0..*place);
-            stores.extend(store.zip(entry.try_clone()));
+            stores.extend(store.zip(entry.try_clone()).map(|(store, entry)| store.run(entry)));
         }
         self.run_all_behind(stores);
     }
 
-    fn run_all_behind(&self, stores: Vec<(Store, StoredResponse)>) {
+    fn run_all_behind(&self, stores: Vec<BoxFuture<'static, bool>>) {
         if stores.is_empty() {
             return;
         }
         self.runtime.spawn(Box::pin(async move {
-            several(Box::new(stores.into_iter().map(|(store, entry)| store.run(entry)))).await;
+            several(Box::new(stores.into_iter())).await;
         }));
     }
 
@@ -163,12 +162,8 @@ impl Cache {
 
     /// Stores loaded values behind the answer, those that may be.
     pub(crate) fn keep_values(&self, loaded: Vec<(Sought, Response)>, request_time: Timestamp) {
-        let stores = loaded.into_iter().filter_map(|(Sought { plan, question, .. }, said)| {
-            let question = Arc::from(question);
-            self.stored_from(&plan, &question, said, None, request_time)
-        });
-        let stores = stores.collect();
-        self.run_all_behind(stores);
+        let keep = |(sought, said): (Sought, Response)| self.keep_loaded(&sought, said, request_time);
+        self.run_all_behind(loaded.into_iter().map(keep).collect());
     }
 
     /// What the furthest tier that can list has under names that begin with the prefix of values and `prefix`; an error without words
