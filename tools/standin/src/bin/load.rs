@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{time::ClockId, unistd::Pid};
 use standin::client::Connection;
 
 const HELP: &str = "\
@@ -29,11 +30,9 @@ first_error, seconds, rps, p50_us, p90_us, p99_us, and cpu_us (CPU per request o
   --length N             expected length of the body (not checked)
   --expect 'name: text'  a header of the answer whose value must contain the text
   --header 'name: value' a header to send (repeatable)
-  --pid PID              process to charge: utime + stime of /proc/PID/stat around the run
+  --pid PID              process to charge: its CPU-time clock around the run
 ";
 
-/// Clock ticks per second of /proc/PID/stat: USER_HZ, 100 on every Linux this runs on.
-const TICKS: f64 = 100.0;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 struct Options {
@@ -137,7 +136,7 @@ fn main() -> ExitCode {
 async fn run(o: Rc<Options>) {
     let tally = Rc::new(Tally::default());
     let start = Instant::now();
-    let cpu = o.pid.and_then(cpu_ticks);
+    let cpu = o.pid.and_then(cpu_time);
     let until = start + Duration::from_secs_f64(o.seconds);
     let workers: Vec<_> =
         (0..o.connections).map(|_| tokio::task::spawn_local(connection(o.clone(), tally.clone(), until))).collect();
@@ -145,7 +144,7 @@ async fn run(o: Rc<Options>) {
         let _ = worker.await;
     }
     let seconds = start.elapsed().as_secs_f64();
-    let used = o.pid.and_then(cpu_ticks).zip(cpu).map(|(after, before)| (after - before) as f64 / TICKS);
+    let used = o.pid.and_then(cpu_time).zip(cpu).map(|(after, before)| after.saturating_sub(before).as_secs_f64());
 
     let mut latencies = tally.latencies.borrow_mut();
     latencies.sort_unstable();
@@ -162,12 +161,11 @@ async fn run(o: Rc<Options>) {
     );
 }
 
-/// utime + stime of a process.
-fn cpu_ticks(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The command name may hold spaces; the fields of interest are counted from behind it.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
-    Some(fields.next()?.parse::<u64>().ok()? + fields.next()?.parse::<u64>().ok()?)
+/// CPU time of a process, all of its threads, in nanoseconds where `/proc/PID/stat` counts hundredths of a second
+/// (clock_getcpuclockid(3)).
+fn cpu_time(pid: u32) -> Option<Duration> {
+    let clock = ClockId::pid_cpu_clock_id(Pid::from_raw(pid.try_into().ok()?)).ok()?;
+    clock.now().ok().map(Duration::from)
 }
 
 async fn connection(o: Rc<Options>, tally: Rc<Tally>, until: Instant) {
