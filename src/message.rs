@@ -63,13 +63,22 @@ impl Fields for Box<dyn HeaderFields> {
     }
 }
 
+/// Up to how many names a `HeaderMap` is looked through: to parse and hash the name that is wanted takes longer, and most are not
+/// there.
+const FEW: usize = 24;
+
 impl Fields for http::HeaderMap {
     fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        joined(self.get_all(name).iter().map(http::HeaderValue::as_bytes))
+        let lines = if self.keys_len() > FEW {
+            self.get_all(name)
+        } else {
+            self.get_all(self.keys().find(|other| other.as_str() == name)?)
+        };
+        joined(lines.iter().map(http::HeaderValue::as_bytes))
     }
 
     fn has(&self, name: &str) -> bool {
-        self.contains_key(name)
+        if self.keys_len() > FEW { self.contains_key(name) } else { self.keys().any(|other| other.as_str() == name) }
     }
 
     fn names(&self) -> Vec<Box<str>> {

@@ -20,6 +20,7 @@ use crate::entry::wire::hex;
 use crate::entry::{KeyCheck, Selecting};
 use crate::message::RequestView;
 use crate::policy::named::{self, DataKey};
+use crate::semantics::decimal;
 use crate::semantics::invalidation::without_default_port;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -170,7 +171,7 @@ impl CacheKey {
         let mut input = KeyInput(Sha256::new());
         input.part(b"layercake variant 1");
         input.part(&self.digest);
-        input.part(family.to_string().as_bytes());
+        input.part(decimal(family).as_bytes());
         for (name, value) in selecting {
             input.part(name.as_bytes());
             input.optional(b"=", value.as_deref());
@@ -285,7 +286,7 @@ impl KeyInput {
         let mut input = Self(Sha256::new());
         input.part(b"layercake key 1");
         input.part(prefix.app.as_bytes());
-        input.part(prefix.version.0.to_string().as_bytes());
+        input.part(decimal(u64::from(prefix.version.0)).as_bytes());
         input.part(prefix.environment.as_bytes());
         input
     }
