@@ -81,6 +81,13 @@ impl Fields for http::HeaderMap {
         if self.keys_len() > FEW { self.contains_key(name) } else { self.keys().any(|other| other.as_str() == name) }
     }
 
+    fn has_any(&self, names: &[Box<str>]) -> bool {
+        if self.keys_len() > FEW {
+            return names.iter().any(|name| self.contains_key(&**name));
+        }
+        self.keys().map(http::HeaderName::as_str).any(|other| names.iter().any(|name| **name == *other))
+    }
+
     fn names(&self) -> Vec<Box<str>> {
         self.keys().map(|name| name.as_str().into()).collect()
     }
@@ -268,3 +275,29 @@ impl Hide {
 /// (RFC 9110 sections 13.1 and 14.2).
 pub const CONDITIONAL_FIELDS: [&str; 6] =
     ["if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range", "range"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_fields_and_many_are_found_alike() {
+        for others in [0, FEW - 2, FEW - 1, 4 * FEW] {
+            let mut map = http::HeaderMap::new();
+            for n in 0..others {
+                let name = http::HeaderName::try_from(["x-", &n.to_string()].concat()).unwrap();
+                map.insert(name, http::HeaderValue::from_static("n"));
+            }
+            for (name, value) in [("accept", "a"), ("x-own", "b"), ("accept", "c")] {
+                HeaderFields::append(&mut map, name, value);
+            }
+            assert_eq!(map.field("accept").as_deref(), Some(&b"a, c"[..]), "{others}");
+            assert_eq!(map.field("x-own").as_deref(), Some(&b"b"[..]), "{others}");
+            assert_eq!(map.field("x-ow"), None, "{others}");
+            let has = [map.has("accept"), map.has("x-own"), map.has("x-ow"), map.has("")];
+            assert_eq!(has, [true, true, false, false], "{others}");
+            let any = |names: &[&str]| map.has_any(&names.iter().map(|name| (*name).into()).collect::<Vec<_>>());
+            assert_eq!([any(&["via", "x-own"]), any(&["via"]), any(&[])], [true, false, false], "{others}");
+        }
+    }
+}

@@ -214,7 +214,9 @@ fn forward(config: &CacheConfig, route: RouteId, policy: &Policy, request: &dyn 
     if !policy.terms.keyer.path.ambiguous && is_ambiguous(request.path()) {
         return bypass("path", true);
     }
-    if config.0.unkeyed_headers.iter().any(|name| request.has(name) && !policy.terms.keyer.has_header(name)) {
+    let unkeyed = &config.0.unkeyed_headers;
+    if request.has_any(unkeyed) && unkeyed.iter().any(|name| request.has(name) && !policy.terms.keyer.has_header(name))
+    {
         return bypass("unkeyed-header", true);
     }
     if !policy.terms.anonymous {

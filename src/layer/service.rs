@@ -345,6 +345,10 @@ impl Fields for Kept {
         self.0.has(name)
     }
 
+    fn has_any(&self, names: &[Box<str>]) -> bool {
+        self.0.has_any(names)
+    }
+
     fn names(&self) -> Vec<Box<str>> {
         self.0.names()
     }
@@ -357,6 +361,10 @@ impl Fields for View<'_> {
 
     fn has(&self, name: &str) -> bool {
         self.headers.has(name)
+    }
+
+    fn has_any(&self, names: &[Box<str>]) -> bool {
+        self.headers.has_any(names)
     }
 }
 

@@ -58,11 +58,7 @@ fn main() {
     }
     moka.run_pending_tasks();
     let _ = Group::new(&mut c, "memory: put, with what gives way")
-        .run_with(
-            "layercake: MemoryTier",
-            each(&keys, entry),
-            |(key, entry)| put(&tier, key, entry),
-        )
+        .run_with("layercake: MemoryTier", each(&keys, entry), |(key, entry)| put(&tier, key, entry))
         .run_with("moka", each(&keys, Kept::of), |(key, kept)| {
             moka.insert(key.name(), kept);
         });

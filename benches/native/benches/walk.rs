@@ -48,9 +48,11 @@ fn main() {
     let past = past();
     world.expect(&past, 200, "layercake; fwd=bypass");
     let passing = View::of(past.clone());
-    let _ = Group::new(&mut c, "walk: bypass")
-        .run("layercake: Cache::handle", || world.handle(&passing))
-        .run_with("layercake: CacheService", || past.clone(), |request| world.call(request));
+    let _ = Group::new(&mut c, "walk: bypass").run("layercake: Cache::handle", || world.handle(&passing)).run_with(
+        "layercake: CacheService",
+        || past.clone(),
+        |request| world.call(request),
+    );
 
     let held = asked(0, &[("if-none-match", ETAG)]);
     world.expect(&asked(0, &[]), 200, "layercake; fwd=uri-miss");

@@ -6,8 +6,8 @@ use crate::wire::head;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use layercake::entry::StoredResponse;
-use layercake::policy::key::{CacheKey, Keyed};
 use layercake::policy::Level;
+use layercake::policy::key::{CacheKey, Keyed};
 use layercake::semantics::freshness::Timestamp;
 use layercake::tier::{MemoryTier, Tier as _};
 use std::sync::Arc;
@@ -27,7 +27,10 @@ pub fn keys() -> Vec<CacheKey> {
     let key = |n: usize| {
         let path = format!("/page/{n}").into();
         let site = ("https", "shop.example.com");
-        CacheKey::of(&prefix, &Keyed { scheme: site.0, authority: site.1, by_host: true, path, query: None, parts: &[] })
+        CacheKey::of(
+            &prefix,
+            &Keyed { scheme: site.0, authority: site.1, by_host: true, path, query: None, parts: &[] },
+        )
     };
     (0..KEYS).map(key).collect()
 }

@@ -124,4 +124,3 @@ impl TowerHttpCache {
         poll_once(self.0.call(request)).ok().expect("the cache does not fail")
     }
 }
-

@@ -61,6 +61,10 @@ impl Fields for Shared {
     fn has(&self, name: &str) -> bool {
         self.0.has(name)
     }
+
+    fn has_any(&self, names: &[Box<str>]) -> bool {
+        self.0.has_any(names)
+    }
 }
 
 impl View {
@@ -78,6 +82,10 @@ impl Fields for View {
 
     fn has(&self, name: &str) -> bool {
         self.fields.has(name)
+    }
+
+    fn has_any(&self, names: &[Box<str>]) -> bool {
+        self.fields.has_any(names)
     }
 }
 

@@ -24,13 +24,8 @@ pub fn compare() -> Result<bool, String> {
         let may = |what: &str| budget["operations"][name][what].as_u64();
         let shown = |n: Option<u64>| n.map_or("none".to_owned(), |n| n.to_string());
         let (most, most_allocations) = (may("instructions"), may("allocations"));
-        println!(
-            "  {name:<40} {instructions:>14} {:>8} {allocations:>18} {:>8}",
-            shown(most),
-            shown(most_allocations)
-        );
-        for (n, most, what) in
-            [(*instructions, most, "instructions"), (*allocations, most_allocations, "allocations")]
+        println!("  {name:<40} {instructions:>14} {:>8} {allocations:>18} {:>8}", shown(most), shown(most_allocations));
+        for (n, most, what) in [(*instructions, most, "instructions"), (*allocations, most_allocations, "allocations")]
         {
             let Some(most) = most else {
                 over.push(format!("{name}: no budget of {what} yet: make budget"));
@@ -58,7 +53,8 @@ pub fn compare() -> Result<bool, String> {
 /// Writes what is counted as the budget.
 pub fn write() -> Result<bool, String> {
     let Some(counted) = counted()? else { return Ok(false) };
-    let of = |Counted { instructions, allocations }| json!({ "instructions": instructions, "allocations": allocations });
+    let of =
+        |Counted { instructions, allocations }| json!({ "instructions": instructions, "allocations": allocations });
     let operations: Map<String, Value> = counted.into_iter().map(|(name, counted)| (name, of(counted))).collect();
     let old = fs::read_to_string(FILE).ok().and_then(|text| serde_json::from_str::<Value>(&text).ok());
     let tolerance = old.and_then(|old| old["tolerance_percent"].as_u64()).unwrap_or(TOLERANCE);
@@ -72,7 +68,9 @@ pub fn write() -> Result<bool, String> {
 /// Each operation once; nothing where there is no valgrind.
 fn counted() -> Result<Option<Vec<(String, Counted)>>, String> {
     if !is_installed() {
-        println!("No valgrind, so no instructions were counted: install the package valgrind (Debian, Ubuntu, Fedora).");
+        println!(
+            "No valgrind, so no instructions were counted: install the package valgrind (Debian, Ubuntu, Fedora)."
+        );
         return Ok(None);
     }
     let (times, names) = operations()?;
