@@ -1,7 +1,7 @@
 use super::{CacheLayer, Handled};
 use crate::body::Body;
 use crate::engine::Origin;
-use crate::message::{Ask, HeaderFields, RequestView, Response};
+use crate::message::{Ask, HeaderFields, RequestView, Response, has_any};
 use crate::semantics::Fields;
 use crate::semantics::invalidation::without_default_port;
 #[cfg(feature = "axum")]
@@ -345,10 +345,6 @@ impl Fields for Kept {
         self.0.has(name)
     }
 
-    fn has_any(&self, names: &[Box<str>]) -> bool {
-        self.0.has_any(names)
-    }
-
     fn names(&self) -> Vec<Box<str>> {
         self.0.names()
     }
@@ -361,10 +357,6 @@ impl Fields for View<'_> {
 
     fn has(&self, name: &str) -> bool {
         self.headers.has(name)
-    }
-
-    fn has_any(&self, names: &[Box<str>]) -> bool {
-        self.headers.has_any(names)
     }
 }
 
@@ -391,6 +383,10 @@ impl RequestView for View<'_> {
 
     fn has_content(&self) -> bool {
         self.content || self.has("transfer-encoding") || has_length(&self.headers.0)
+    }
+
+    fn has_any(&self, names: &[&str]) -> bool {
+        has_any(&self.headers.0, names)
     }
 
     fn path_is_settled(&self) -> bool {

@@ -43,11 +43,6 @@ pub trait Fields {
         self.field(name).is_some()
     }
 
-    /// Whether any of the fields `names` (lower case) is present.
-    fn has_any(&self, names: &[Box<str>]) -> bool {
-        names.iter().any(|name| self.has(name))
-    }
-
     /// The names of the fields there are, in lower case; none where they cannot be listed.
     fn names(&self) -> Vec<Box<str>> {
         Vec::new()

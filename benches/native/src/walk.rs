@@ -61,10 +61,6 @@ impl Fields for Shared {
     fn has(&self, name: &str) -> bool {
         self.0.has(name)
     }
-
-    fn has_any(&self, names: &[Box<str>]) -> bool {
-        self.0.has_any(names)
-    }
 }
 
 impl View {
@@ -82,10 +78,6 @@ impl Fields for View {
 
     fn has(&self, name: &str) -> bool {
         self.fields.has(name)
-    }
-
-    fn has_any(&self, names: &[Box<str>]) -> bool {
-        self.fields.has_any(names)
     }
 }
 
@@ -108,6 +100,10 @@ impl RequestView for View {
 
     fn query(&self) -> Option<&str> {
         self.target.query()
+    }
+
+    fn has_any(&self, names: &[&str]) -> bool {
+        self.fields.0.keys().any(|name| names.contains(&name.as_str()))
     }
 
     fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
