@@ -29,7 +29,7 @@ fn main() {
 
     let page = asked(0, &[]);
     world.expect(&page, 200, "layercake; hit; ttl=");
-    (map.call(page.clone()), moka.call(page.clone()), tower.call(page.clone()));
+    drop((map.call(page.clone()), moka.call(page.clone()), tower.call(page.clone())));
     let shown = View::of(page.clone());
     let again = || page.clone();
     let _ = Group::new(&mut c, "walk: fresh hit")

@@ -121,6 +121,6 @@ impl Default for TowerHttpCache {
 
 impl TowerHttpCache {
     pub fn call(&mut self, request: Request<Empty<Bytes>>) -> Response<impl Sized + use<>> {
-        poll_once(self.0.call(request)).ok().expect("the cache does not fail")
+        poll_once(self.0.call(request)).expect("the cache does not fail")
     }
 }

@@ -57,8 +57,8 @@ fn count<T>(mut work: impl FnMut() -> T) {
 
 /// As [`count`], with something made before for each time.
 fn count_with<I, T>(mut make: impl FnMut() -> I, mut work: impl FnMut(I) -> T) {
-    let mut made: Vec<I> = (0..=TIMES).map(|_| make()).collect();
-    count(|| work(made.pop().expect("one for each time")));
+    let mut things: Vec<I> = (0..=TIMES).map(|_| make()).collect();
+    count(|| work(things.pop().expect("one for each time")));
 }
 
 fn main() {

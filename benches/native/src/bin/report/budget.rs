@@ -83,7 +83,7 @@ fn counted() -> Result<Option<Vec<(String, Counted)>>, String> {
 
 /// How much more, in percent.
 fn percent(n: u64, most: u64) -> String {
-    if most == 0 { "infinitely".to_owned() } else { format!("{} %", (n - most) * 100 / most) }
+    ((n - most) * 100).checked_div(most).map_or("infinitely".to_owned(), |percent| format!("{percent} %"))
 }
 
 fn rustc() -> String {
