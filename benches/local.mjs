@@ -38,6 +38,8 @@ export async function startLocal({ dir, vars = {}, compatibilityDate = COMPATIBI
     compatibilityDate,
     bindings: vars,
     kvNamespaces: ["CACHE"],
+    // What Workers log is no part of the table.
+    handleStructuredLogs: () => {},
   });
   const { port } = new URL(await mf.ready);
   const [pid, ...others] = workerds().filter((pid) => !before.has(pid));

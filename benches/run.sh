@@ -4,7 +4,7 @@
 #
 # RUNTIME            raw: workerd alone, native stand-ins behind it; local: the ordinary local runtime with its simulators, which writes
 #                    target/bench-local.json and .svg (raw)
-# ROUNDS             interleaved rounds (15)
+# ROUNDS             interleaved rounds (15, local 5)
 # SECONDS_PER_ROUND  load per candidate and round (0.25)
 # SCENARIOS          only those whose name contains one of these words ("l1 miss")
 # CANDIDATES         only these besides the references ("js-hand layercake")
@@ -14,16 +14,15 @@ set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
-ROUNDS=${ROUNDS:-15} SECONDS_PER_ROUND=${SECONDS_PER_ROUND:-0.25} RUNTIME=${RUNTIME:-raw}
-export ROUNDS SECONDS_PER_ROUND RUNTIME
+RUNTIME=${RUNTIME:-raw}
 case $RUNTIME in
 raw) report=bench ;;
-local) report=bench-local STARTS=0 ;;
+local) report=bench-local STARTS=0 ROUNDS=${ROUNDS:-5} ;;
 *) echo "RUNTIME is raw or local" >&2 && exit 2 ;;
 esac
 [ -z "${SCENARIOS:-}${CANDIDATES:-}" ] || STARTS=${STARTS:-0}
-STARTS=${STARTS:-15}
-export STARTS
+STARTS=${STARTS:-15} ROUNDS=${ROUNDS:-15} SECONDS_PER_ROUND=${SECONDS_PER_ROUND:-0.25}
+export RUNTIME STARTS ROUNDS SECONDS_PER_ROUND
 
 cargo build --quiet --profile tools -p standin
 # One build for all of layercake's settings. The references are always among the candidates.
