@@ -31,7 +31,6 @@ features() {
     printf '%-34s %9s %9s\n' "" "bytes" "added"
     row "bare router" bare
     row "layercake" layercake bare
-    row "  with the hot tier" size-hot layercake
     row "  json: a table in JSON" size-json layercake
     row "  lint" size-lint layercake
     row "  verify" size-verify layercake
