@@ -24,7 +24,7 @@ mod plain {
     static CACHE: Isolate = Isolate::new(table);
 
     #[event(fetch)]
-    async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+    async fn fetch(req: web_sys::Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
         CACHE.open(&env, ctx).kv("CACHE").run(req, move |req| crate::router(&req).run(req, env)).await
     }
 }
@@ -104,7 +104,7 @@ mod scenes {
     static CACHE: Isolate = Isolate::with_env(table);
 
     #[event(fetch)]
-    async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+    async fn fetch(req: web_sys::Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
         let mut cache = CACHE.open(&env, ctx);
         if !WITHOUT_KV.load(Ordering::Relaxed) {
             cache = cache.kv("CACHE");

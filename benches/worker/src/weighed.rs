@@ -14,13 +14,12 @@ fn table() -> std::result::Result<CacheConfig, ConfigError> {
     let item = Policy::ttl(Duration::from_secs(86_400));
     #[cfg(feature = "size-verify")]
     let item = item.verify_one_in(100);
-    let config = CacheConfig::new("bench", SchemaVersion(1))
+    CacheConfig::new("bench", SchemaVersion(1))
         .cache_status(StatusForm::Full)
         .route("/item/:size", item)
-        .route("/bypass/*rest", Policy::bypass());
-    #[cfg(not(feature = "size-hot"))]
-    let config = config.hot_budget(0);
-    config.build()
+        .route("/bypass/*rest", Policy::bypass())
+        .hot_budget(0)
+        .build()
 }
 
 #[cfg(feature = "size-json")]
@@ -35,10 +34,10 @@ fn table() -> std::result::Result<CacheConfig, ConfigError> {
 static CACHE: Isolate = Isolate::new(table);
 
 #[event(fetch)]
-async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+async fn fetch(req: web_sys::Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
     let cache = CACHE.open(&env, ctx).kv("CACHE");
     #[cfg(feature = "size-data")]
-    if req.path() == "/value" {
+    if req.url().ends_with("/value") {
         return value::answer(&cache).await.map(Into::into);
     }
     #[cfg(feature = "size-verify")]
