@@ -4,7 +4,7 @@ PRESET ?= rfc9111
 ORIGIN ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size bench bench-data bench-native budget stampede outage
+.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size size-features bench bench-data bench-native budget stampede outage
 
 help: ## this list
 	@echo "make TARGET"
@@ -60,8 +60,12 @@ schema: ## the JSON Schema of tables in JSON, from the fields' table in src/poli
 size: setup ## what layercake adds to a Worker, in bytes
 	@benches/size.sh
 
-bench: setup bench-native ## CPU time per request, against Workers written by hand; and what bench-native does
-	@benches/run.sh
+size-features: setup ## the same for each feature, and around axum
+	@benches/size.sh features
+
+bench: RUNTIME ?= raw
+bench: setup bench-native ## CPU time per request, against Workers by hand and other caches, and what bench-native does; RUNTIME=raw|local
+	@RUNTIME=$(RUNTIME) benches/run.sh
 
 bench-data: setup ## the same for values: layercake against a loader, KV and the edge cache by hand
 	@benches/data.sh
