@@ -49,6 +49,12 @@ pub trait HeaderFields: Fields + Any + Send {
     fn append(&mut self, name: &str, value: &str);
     /// Removes all lines of `name`.
     fn remove(&mut self, name: &str);
+    /// Removes all lines of each of these.
+    fn remove_all(&mut self, names: &[&str]) {
+        for name in names {
+            self.remove(name);
+        }
+    }
     /// Says what became of the request: `Age` in seconds, in place of any there is (RFC 9111 section 5.1), and a member of
     /// `Cache-Status` behind those there are (RFC 9211 section 2).
     fn stamp(&mut self, age: Option<u64>, status: Option<&str>) {
