@@ -29,8 +29,12 @@ export function signal() {
 
 /** Removes fields, their names with a space between them. */
 export function removeAll(headers, names) {
+  remove(headers, names.split(" "));
+}
+
+function remove(headers, names) {
   // To look is cheaper than to delete what is not there.
-  for (const name of names.split(" ")) if (headers.has(name)) headers.delete(name);
+  for (const name of names) if (headers.has(name)) headers.delete(name);
 }
 
 /** Puts Age, unless it is negative, and a member of Cache-Status, unless it is empty, among the fields of an answer. */
@@ -373,8 +377,8 @@ function cacheOf(name) {
 // The private field an entry's head rides in.
 const HEAD = "x-layercake";
 
-// What is not of the origin's answer in a match.
-const OF_THE_CACHE = [HEAD, "cache-control", "cf-cache-status"];
+// What is said anew of each answer, or by the cache itself.
+const OTHERS = ["age", "cf-cache-status"];
 
 // The records of a content coding and of Cache-Control among those of a head.
 const CODED = "h16:content-encoding";
@@ -436,7 +440,7 @@ export async function matchIn(name, url) {
 
 /** Stores a response of these fields and this body, with its head, for so many seconds, whole or not at all. */
 export async function putIn(name, url, head, headers, seconds, body, length, enforced) {
-  const cache = await cacheOf(name);
+  const cache = name === undefined ? cacheOf() : await cacheOf(name);
   const records = [];
   for (const field of DISPLACED) {
     if (!headers.has(field)) continue;
@@ -445,7 +449,7 @@ export async function putIn(name, url, head, headers, seconds, body, length, enf
     for (const line of lines) records.push(record(field, line));
     headers.delete(field);
   }
-  for (const field of ["age", ...OF_THE_CACHE]) headers.delete(field);
+  remove(headers, OTHERS);
   headers.set(HEAD, withFields(head, records));
   headers.set("cache-control", `max-age=${seconds}`);
   const fitted = fit(body, length, enforced);

@@ -4,7 +4,7 @@
 //! use layercake::worker::Isolate;
 //! use layercake::{CacheConfig, ConfigError, Policy, SchemaVersion};
 //! use std::time::Duration;
-//! use worker::{Context, Env, Request, Response, Router, event, web_sys};
+//! use worker::{Context, Env, Response, Router, event, web_sys};
 //!
 //! fn table() -> Result<CacheConfig, ConfigError> {
 //!     CacheConfig::new("shop", SchemaVersion(1))
@@ -15,7 +15,7 @@
 //! static CACHE: Isolate = Isolate::new(table);
 //!
 //! #[event(fetch)]
-//! async fn fetch(req: Request, env: Env, ctx: Context) -> worker::Result<web_sys::Response> {
+//! async fn fetch(req: web_sys::Request, env: Env, ctx: Context) -> worker::Result<web_sys::Response> {
 //!     CACHE
 //!         .open(&env, ctx)
 //!         .kv("CACHE")

@@ -27,7 +27,7 @@ static RFC9111: Isolate = Isolate::new(by_the_rfc);
 static SAFE: Isolate = Isolate::new(by_default);
 
 #[event(fetch)]
-async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+async fn fetch(req: web_sys::Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
     let origin = env.var("ORIGIN")?.to_string();
     let preset = env.var("PRESET").map(|var| var.to_string());
     let cache = if preset.is_ok_and(|name| name == "safe") { &SAFE } else { &RFC9111 };

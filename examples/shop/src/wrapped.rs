@@ -34,7 +34,7 @@ fn table() -> std::result::Result<CacheConfig, ConfigError> {
 static CACHE: Isolate = Isolate::new(table);
 
 #[event(fetch)]
-async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+async fn fetch(req: web_sys::Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
     CACHE.open(&env, ctx).kv("CACHE").run(req, |req| router().run(req, env)).await
 }
 

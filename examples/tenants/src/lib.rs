@@ -34,7 +34,7 @@ fn first_table(env: &Env) -> Table {
 static CACHE: Isolate = Isolate::with_env(first_table);
 
 #[event(fetch)]
-async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+async fn fetch(req: web_sys::Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
     CACHE
         .open(&env, ctx)
         .kv("CACHE")
