@@ -54,7 +54,7 @@ impl Cache {
                 let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
                 #[cfg(feature = "data")]
                 let Some(entry) = self.read(plan, entry).await else { continue };
-                let (now, head, level) = (self.runtime.now(), &entry.head, tier.level());
+                let (now, head, level) = (self.now(), &entry.head, tier.level());
                 if self.is_void(question, head) {
                     continue;
                 }
@@ -126,7 +126,7 @@ impl Cache {
     /// Puts what the primary slot of a further tier holds into the nearer ones, so that the other variants are found without it;
     /// what is stale only where it stays as long.
     fn bring_nearer(&self, plan: &Plan, question: &Question, Hit { entry, place, .. }: Hit) {
-        let fresh = entry.head.freshness.is_fresh(self.runtime.now());
+        let fresh = entry.head.freshness.is_fresh(self.now());
         let from = self.tiers.iter().position(|tier| fresh || tier.level() != Level::Hot).unwrap_or(place);
         if from < place && !question.no_store {
             self.store_behind(plan, question, &question.key, entry, from..place);

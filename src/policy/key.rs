@@ -20,6 +20,7 @@ use crate::entry::wire::hex;
 use crate::entry::{KeyCheck, Selecting};
 use crate::message::RequestView;
 use crate::policy::named::{self, DataKey};
+use crate::semantics::decimal;
 use crate::semantics::invalidation::without_default_port;
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
@@ -58,11 +59,8 @@ impl KeyPrefix {
         if app.is_empty() || !plain(app) || !plain(environment) {
             return None;
         }
-        let name = if environment.is_empty() {
-            format!("lc1:{app}:v{}", version.0)
-        } else {
-            format!("lc1:{app}:v{}:{environment}", version.0)
-        };
+        let mark = if environment.is_empty() { "" } else { ":" };
+        let name = ["lc1:", app, ":v", &decimal(version.0.into()), mark, environment].concat();
         Some(Self { app: app.into(), version, environment: environment.into(), name: name.into() })
     }
 
@@ -285,7 +283,7 @@ impl KeyInput {
         let mut input = Self(Sha256::new());
         input.part(b"layercake key 1");
         input.part(prefix.app.as_bytes());
-        input.part(prefix.version.0.to_string().as_bytes());
+        input.part(decimal(prefix.version.0.into()).as_bytes());
         input.part(prefix.environment.as_bytes());
         input
     }

@@ -383,7 +383,7 @@ impl Opened<'_> {
             Some(view) => self.with_tiers(config).handle(&view, origin).await,
             None => origin.fetch(Ask::AS_IS).await,
         };
-        convert::to_web(response.map_err(|error| error.0)?)
+        convert::to_web(response.map_err(|error| *error.0)?)
     }
 
     /// A route that is never cached needs neither tiers nor a view of the request.
@@ -400,15 +400,18 @@ impl Opened<'_> {
         } else {
             origin.fetch(Ask::AS_IS).await
         };
-        convert::to_web(response.map_err(|error| error.0)?)
+        convert::to_web(response.map_err(|error| *error.0)?)
     }
 }
+
+/// The handler's error. Boxed: the walk hands it on many times.
+type WorkerError = SendWrapper<Box<worker::Error>>;
 
 /// The owner's handler, with the client's request.
 struct Handler<F>(SendWrapper<(worker::Request, F)>);
 
 /// An origin that holds the host's request.
-trait WorkerOrigin: Origin<Error = SendWrapper<worker::Error>> {
+trait WorkerOrigin: Origin<Error = WorkerError> {
     fn request(&self) -> &worker::Request;
 }
 
@@ -427,14 +430,15 @@ where
     F: FnOnce(worker::Request) -> Fut + 'static,
     Fut: Future<Output = worker::Result<worker::Response>> + 'static,
 {
-    type Error = SendWrapper<worker::Error>;
+    type Error = WorkerError;
 
     fn fetch(self, ask: Ask) -> impl Future<Output = Result<Response, Self::Error>> + Send {
         let (request, handler) = self.0.0;
         // Boxed, so that the handler is compiled once for the three places that call it.
         SendFuture::new(Box::pin(async move {
-            let request = convert::masked(request, &ask).map_err(SendWrapper)?;
-            let response = handler(request).await.map_err(SendWrapper)?;
+            let failed = |error| SendWrapper(Box::new(error));
+            let request = convert::masked(request, &ask).map_err(failed)?;
+            let response = handler(request).await.map_err(failed)?;
             Ok(convert::from_worker(response))
         }))
     }
@@ -461,7 +465,7 @@ where
     F: FnOnce(worker::Request) -> Fut + Clone + 'static,
     Fut: Future<Output = worker::Result<worker::Response>> + 'static,
 {
-    type Error = SendWrapper<worker::Error>;
+    type Error = WorkerError;
 
     fn again(&self) -> Option<Self> {
         let (request, handler) = &*self.0.0;
