@@ -205,7 +205,7 @@ impl Cache {
         found: Found,
         origin: O,
     ) -> (Arc<Question>, Result<Answer, O::Error>) {
-        match found {
+        let (reason, stored) = match found {
             Found::Fresh(hit) => match self.promote(plan, &question, hit).await {
                 Some(hit) => {
                     let question = Arc::from(question);
@@ -213,9 +213,9 @@ impl Cache {
                         self.refresh_behind(plan, &question, &hit, origin);
                     }
                     let answer = self.serve_fresh(plan, &question, hit);
-                    (question, Ok(answer))
+                    return (question, Ok(answer));
                 }
-                None => self.obtain(plan, question, ForwardReason::UriMiss, None, origin).await,
+                None => (ForwardReason::UriMiss, None),
             },
             Found::Refresh(hit) => {
                 let question: Arc<Question> = Arc::from(question);
@@ -223,15 +223,16 @@ impl Cache {
                     self.refresh_behind(plan, &question, &hit, origin);
                 }
                 let answer = self.serve_stale(plan, &question, hit, Event::Stale);
-                (question, Ok(answer))
+                return (question, Ok(answer));
             }
             Found::Stale(hit) => {
                 let answer = self.serve_stale(plan, &question, hit, Event::Stale);
-                (Arc::from(question), Ok(answer))
+                return (Arc::from(question), Ok(answer));
             }
-            Found::Nothing { reason, stored } => self.obtain(plan, question, reason, stored, origin).await,
-            Found::Unsatisfiable => (Arc::from(question), Ok(self.unsatisfied())),
-        }
+            Found::Nothing { reason, stored } => (reason, stored),
+            Found::Unsatisfiable => return (Arc::from(question), Ok(self.unsatisfied())),
+        };
+        self.obtain(plan, question, reason, stored, origin).await
     }
 
     /// The cache steps aside: the request goes to the origin untouched.
