@@ -1,7 +1,7 @@
 //! Floor 1. Requests and responses as the engine sees them: views of what the door holds.
 
 use crate::body::Body;
-use crate::semantics::{Fields, joined};
+use crate::semantics::{Fields, decimal, joined};
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
@@ -32,6 +32,10 @@ pub trait RequestView: Fields {
     fn masks_content(&self) -> bool {
         false
     }
+    /// Whether any of these fields is present.
+    fn has_any(&self, names: &[&str]) -> bool {
+        names.iter().any(|name| self.has(name))
+    }
     /// The header fields, for when the request has gone on to the origin: which of them select a variant is known only
     /// once a response says so.
     fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync>;
@@ -45,6 +49,16 @@ pub trait HeaderFields: Fields + Any + Send {
     fn append(&mut self, name: &str, value: &str);
     /// Removes all lines of `name`.
     fn remove(&mut self, name: &str);
+    /// Says what became of the request: `Age` in seconds, in place of any there is (RFC 9111 section 5.1), and a member of
+    /// `Cache-Status` behind those there are (RFC 9211 section 2).
+    fn stamp(&mut self, age: Option<u64>, status: Option<&str>) {
+        if let Some(age) = age {
+            self.set("age", &decimal(age));
+        }
+        if let Some(status) = status {
+            self.append("cache-status", status);
+        }
+    }
     /// Calls `visit` with each line, in order, names in lower case.
     fn for_each(&self, visit: &mut dyn FnMut(&str, &[u8]));
     /// An independent copy.

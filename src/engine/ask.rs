@@ -263,6 +263,6 @@ impl Cache {
         let body = if plan.head { Body::empty() } else { Body::from(text.into_bytes()) };
         let response = Response { status: 504, headers, body, luggage: None };
         let status = CacheStatus::forwarded(reason).detail("timeout");
-        Answer { response, status, event: Event::Error, now: self.now() }
+        Answer { response, status, event: Event::Error, age: None, now: self.now() }
     }
 }

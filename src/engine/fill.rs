@@ -120,7 +120,7 @@ impl Cache {
         if whole {
             self.suit(plan, question, &mut response, length);
         }
-        Answer { response, status, event, now: self.now() }
+        Answer { response, status, event, age: None, now: self.now() }
     }
 
     /// Shares an entry with those who wait for it, if it will do for them and its body is a buffer. One that is known to be small soon

@@ -123,6 +123,8 @@ struct Answer {
     response: Response,
     status: CacheStatus,
     event: Event,
+    /// How old it is, where it was stored: in seconds, for `Age`.
+    age: Option<u64>,
     /// When that was.
     now: Timestamp,
 }
@@ -257,7 +259,7 @@ impl Cache {
         if plan.cacheable_method {
             self.protect(plan, &mut response, why.personal);
         }
-        Ok(Answer { response, status, event: Event::Bypass, now: self.now() })
+        Ok(Answer { response, status, event: Event::Bypass, age: None, now: self.now() })
     }
 
     /// Passes a request of a route whose policy is to bypass, without looking at it: its path has said all there is to know.
@@ -279,16 +281,14 @@ impl Cache {
         self.config.record(plan.route, event);
         let now = answer.as_ref().map_or_else(|_| self.now(), |answer| answer.now);
         self.log_if_due(now);
-        answer.map(|Answer { mut response, status, .. }| {
+        answer.map(|Answer { mut response, status, age, .. }| {
             if plan.policy.terms.strip_targets {
                 for target in &plan.policy.terms.store.targets {
                     response.headers.remove(target);
                 }
             }
-            // RFC 9211 section 2: members of caches nearer to the origin stay in front.
-            if let Some(status) = status.told(self.config.0.status_form) {
-                response.headers.append("cache-status", &status.to_field());
-            }
+            let status = status.told(self.config.0.status_form).map(|status| status.to_field());
+            response.headers.stamp(age, status.as_deref());
             response
         })
     }

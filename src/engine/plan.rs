@@ -1,6 +1,6 @@
 //! What a request may have: read once, before anything is awaited, so that the walk needs the request no more.
 
-use super::CacheConfig;
+use super::{CacheConfig, UNKEYED_HEADERS};
 use crate::entry::Head;
 use crate::message::{Ask, Hide, RequestView, Response};
 use crate::policy::key::{KeyName, Keyed};
@@ -214,7 +214,12 @@ fn forward(config: &CacheConfig, route: RouteId, policy: &Policy, request: &dyn 
     if !policy.terms.keyer.path.ambiguous && is_ambiguous(request.path()) {
         return bypass("path", true);
     }
-    if config.0.unkeyed_headers.iter().any(|name| request.has(name) && !policy.terms.keyer.has_header(name)) {
+    let is_unkeyed = |name: &str| request.has(name) && !policy.terms.keyer.has_header(name);
+    let unkeyed = match &config.0.unkeyed_headers {
+        None => request.has_any(UNKEYED_HEADERS) && UNKEYED_HEADERS.iter().any(|name| is_unkeyed(name)),
+        Some(names) => names.iter().any(|name| is_unkeyed(name)),
+    };
+    if unkeyed {
         return bypass("unkeyed-header", true);
     }
     if !policy.terms.anonymous {

@@ -36,13 +36,13 @@ impl Cache {
         let length = entry.body.len().or(entry.head.length);
         let part = entry.head.part;
         let mut response = as_response(entry);
-        // RFC 9111 section 5.1: every reuse carries Age.
-        response.headers.set("age", &decimal(freshness.age(now).as_secs()));
         match part {
             Some(part) if !self.not_modified(question, &response) => self.narrow(question, &mut response, part),
             _ => self.suit(plan, question, &mut response, length),
         }
-        Answer { response, status: CacheStatus::hit(freshness.ttl(now)).detail(detail), event, now }
+        // RFC 9111 section 5.1: every reuse carries Age.
+        let age = Some(freshness.age(now).as_secs());
+        Answer { response, status: CacheStatus::hit(freshness.ttl(now)).detail(detail), event, age, now }
     }
 
     /// The client wants only what is stored, and it is not (RFC 9111 section 5.2.1.7).
@@ -51,7 +51,7 @@ impl Cache {
         headers.set("content-length", "0");
         let response = Response { status: 504, headers, body: Body::empty(), luggage: None };
         let status = CacheStatus::unanswered("only-if-cached");
-        Answer { response, status, event: Event::Error, now: self.now() }
+        Answer { response, status, event: Event::Error, age: None, now: self.now() }
     }
 
     /// Suits a whole answer to what the client asked: a 304 when it holds the same representation, no body for HEAD, the

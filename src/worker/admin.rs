@@ -2,6 +2,7 @@
 
 use super::Kept;
 use super::live::TableState;
+use super::view::Line;
 use crate::engine::admin::carries_token;
 use crate::semantics::{freshness::Timestamp, push_decimal};
 use crate::stats::json_string;
@@ -11,7 +12,7 @@ pub(super) struct Admin {
     /// The name of the Worker's secret.
     secret: Box<str>,
     /// [`page`](Self::page), which is no part of a Worker that does not mount it.
-    pub(super) answer: fn(&Self, &worker::Request, &worker::Env, &Kept) -> Option<worker::Result<web_sys::Response>>,
+    pub(super) answer: fn(&Self, &web_sys::Request, &worker::Env, &Kept) -> Option<worker::Result<web_sys::Response>>,
 }
 
 impl Admin {
@@ -22,12 +23,12 @@ impl Admin {
     /// The page, when it is asked for by who may.
     fn page(
         &self,
-        request: &worker::Request,
+        request: &web_sys::Request,
         env: &worker::Env,
         kept: &Kept,
     ) -> Option<worker::Result<web_sys::Response>> {
-        let path = request.path();
-        if path.strip_prefix(&*self.path) != Some("/stats") || request.method() != worker::Method::Get {
+        let line = Line::of(request);
+        if line.path().strip_prefix(&*self.path) != Some("/stats") || line.method() != "GET" {
             return None;
         }
         let token = env.secret(&self.secret).map(|secret| secret.to_string()).unwrap_or_default();

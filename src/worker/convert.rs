@@ -1,136 +1,27 @@
-//! Between `worker` types and the engine's views, without turning header fields or bodies into anything else.
+//! Between JavaScript's requests and responses and the engine's, without turning header fields or bodies into anything else.
 
-use super::body::{Coding, JsBuffer, JsStream};
+use super::body::{Coding, JsBuffer, JsStream, number};
 use super::js;
 use crate::body::{Body, BodyError};
-use crate::engine::UNKEYED_HEADERS;
-use crate::message::{Ask, HeaderFields, RequestView, Response};
+use crate::message::{Ask, HeaderFields, Response};
 use crate::semantics::Fields;
 use js_sys::{Array, Uint8Array};
 use std::any::Any;
 use std::borrow::Cow;
-use std::cell::OnceCell;
-use std::sync::Arc;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Headers, RequestInit, RequestRedirect, ResponseInit};
 use worker::send::SendWrapper;
 use worker::{EncodeBody, ResponseBody, ResponseBuilder};
 
-/// The view of a `worker::Request`: header fields are asked of JavaScript by name, when a rule wants them.
-pub(super) struct View {
-    /// Method, space, URL.
-    line: String,
-    /// Where the method ends, the authority begins, the path begins, and the path ends.
-    at: [usize; 4],
-    headers: Headers,
-    /// Which of the [`frequent`] fields are present.
-    present: OnceCell<u32>,
-}
-
-impl View {
-    /// The view of a request that no outer door has in hand; of one that has been, none.
-    pub(super) fn take(request: &worker::Request) -> Option<Self> {
-        let mut line = js::take_in_hand(request.inner());
-        if let Some(fragment) = line.find('#') {
-            line.truncate(fragment);
-        }
-        let find = |from: usize, wanted: &[char]| {
-            line.get(from..).and_then(|rest| rest.find(wanted)).map_or(line.len(), |i| from + i)
-        };
-        let method = find(0, &[' ']);
-        let authority = line.len().min(find(method, &[':']) + 3);
-        let path = find(authority, &['/', '?']);
-        let at = [method, authority, path, find(path, &['?'])];
-        let headers = request.headers().0.clone();
-        (!line.is_empty()).then_some(Self { line, at, headers, present: OnceCell::new() })
-    }
-
-    fn part(&self, from: usize, to: usize) -> &str {
-        self.line.get(from..to).unwrap_or_default()
-    }
-}
-
-/// The fields that plans look for, with those of [`UNKEYED_HEADERS`]. Most are absent from most requests, and asking for each
-/// by itself would be half of what a hit costs on top of the look-up.
-const LOOKED_FOR: [&str; 10] = [
-    "upgrade",
-    "connection",
-    "cookie",
-    "authorization",
-    "cache-control",
-    "if-none-match",
-    "if-modified-since",
-    "range",
-    "content-length",
-    "transfer-encoding",
-];
-
-/// At most 32 (`present` in glue.js).
-fn frequent() -> impl Iterator<Item = &'static str> {
-    LOOKED_FOR.iter().chain(UNKEYED_HEADERS).copied()
-}
-
-thread_local! {
-    static FREQUENT_NAMES: Array = frequent().map(JsValue::from_str).collect();
-}
-
-impl Fields for View {
-    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        if self.has(name) { read(&self.headers, name) } else { None }
-    }
-
-    fn has(&self, name: &str) -> bool {
-        let Some(place) = frequent().position(|frequent| frequent == name) else {
-            return self.headers.has(name).unwrap_or(false);
-        };
-        let present = self.present.get_or_init(|| FREQUENT_NAMES.with(|names| js::present(&self.headers, names)));
-        present >> place & 1 == 1
-    }
-}
-
-impl RequestView for View {
-    fn method(&self) -> &str {
-        self.part(0, self.at[0])
-    }
-
-    fn scheme(&self) -> &str {
-        self.part(self.at[0] + 1, self.at[1].saturating_sub(3))
-    }
-
-    fn authority(&self) -> &str {
-        self.part(self.at[1], self.at[2])
-    }
-
-    fn path(&self) -> &str {
-        match self.part(self.at[2], self.at[3]) {
-            "" => "/",
-            path => path,
-        }
-    }
-
-    fn query(&self) -> Option<&str> {
-        self.line.get(self.at[3] + 1..)
-    }
-
-    fn masks_content(&self) -> bool {
-        true
-    }
-
-    fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
-        Arc::new(JsHeaders(SendWrapper(self.headers.clone())))
-    }
-}
-
-fn read(headers: &Headers, name: &str) -> Option<Cow<'static, [u8]>> {
+pub(super) fn read(headers: &Headers, name: &str) -> Option<Cow<'static, [u8]>> {
     headers.get(name).ok().flatten().map(|value| Cow::Owned(value.into_bytes()))
 }
 
-/// The request as the handler gets to see it.
-pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<worker::Request> {
+/// The request as the handler gets to see it, where that is another than the client's.
+pub(super) fn masked(inner: &web_sys::Request, ask: &Ask) -> worker::Result<Option<web_sys::Request>> {
     if ask.is_as_is() {
-        return Ok(request);
+        return Ok(None);
     }
-    let inner = request.inner();
     let headers = inner.headers();
     let present = |name: &&str| headers.has(name).unwrap_or(false);
     let off: Vec<&str> = ask.taken_off().filter(present).collect();
@@ -138,7 +29,7 @@ pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<work
     let content = ask.whole && ["content-length", "transfer-encoding"].iter().any(present);
     let anew = content || ask.hide.hides_client();
     if (get || !ask.whole) && !anew && off.is_empty() && ask.set.is_empty() && ask.target.is_none() {
-        return Ok(request);
+        return Ok(None);
     }
     let headers = if ask.hide.is_everything() { host_of(&headers)? } else { Headers::new_with_headers(&headers)? };
     for name in off {
@@ -172,7 +63,7 @@ pub(super) fn masked(request: worker::Request, ask: &Ask) -> worker::Result<work
         web_sys::Request::new_with_request_and_init(inner, &init)?
     };
     js::take_in_hand(&rebuilt);
-    Ok(rebuilt.into())
+    Ok(Some(rebuilt))
 }
 
 /// `Host` alone.
@@ -231,6 +122,11 @@ impl HeaderFields for JsHeaders {
 
     fn remove(&mut self, name: &str) {
         self.change(|headers| headers.delete(name));
+    }
+
+    fn stamp(&mut self, age: Option<u64>, status: Option<&str>) {
+        let age = age.map_or(-1.0, number);
+        self.change(|headers| js::stamp(headers, age, status.unwrap_or_default()));
     }
 
     fn for_each(&self, visit: &mut dyn FnMut(&str, &[u8])) {

@@ -48,9 +48,9 @@ impl EdgeTier {
         self
     }
 
-    /// The name of the cache; empty for the default one.
-    fn name(&self) -> &str {
-        self.name.as_deref().unwrap_or_default()
+    /// The name of the cache; none for the default one.
+    fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
     async fn read(&self, key: &CacheKey) -> Result<Option<StoredResponse>, TierError> {

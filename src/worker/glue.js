@@ -1,7 +1,7 @@
 // Steps that are one crossing from WebAssembly here and would be five to twenty there. Each crossing costs about as much as
 // the call it makes, and each kind of call some bytes of the Worker.
 
-// The property that tells an inner door that an outer one has the request in hand (IN_HAND in js.rs).
+// The property that tells an inner door that an outer one has the request in hand.
 const HANDLED = "layercake in hand";
 
 /** Takes the request in hand: its method and URL with a space between, or nothing when an outer door has it already. */
@@ -11,8 +11,8 @@ export function takeInHand(request) {
   return `${request.method} ${request.url}`;
 }
 
-/** Which of up to 32 names are among the fields, one bit each. */
-export function present(headers, names) {
+/** Which of up to 32 names are among the fields of a request, one bit each. */
+export function present({ headers }, names) {
   let bits = 0;
   for (let i = 0; i < names.length; i++) if (headers.has(names[i])) bits |= 1 << i;
   return bits;
@@ -25,6 +25,12 @@ export function present(headers, names) {
 export function signal() {
   const { promise, resolve } = Promise.withResolvers();
   return [promise, resolve];
+}
+
+/** Puts Age, unless it is negative, and a member of Cache-Status, unless it is empty, among the fields of an answer. */
+export function stamp(headers, age, status) {
+  if (age >= 0) headers.set("age", age);
+  if (status !== "") headers.append("cache-status", status);
 }
 
 // ---- Bodies
@@ -320,7 +326,8 @@ export function fieldsOf(head) {
 // ---- The edge cache. The default one belongs to no request.
 
 function cacheOf(name) {
-  const cache = name === "" ? globalThis.caches?.default : caches.open(name);
+  if (name !== undefined) return caches.open(name);
+  const cache = globalThis.caches?.default;
   if (!cache) throw new Error("there is no Cache API here");
   return cache;
 }
@@ -331,8 +338,9 @@ const HEAD = "x-layercake";
 // What is not of the origin's answer in a match.
 const OF_THE_CACHE = [HEAD, "cache-control", "cf-cache-status"];
 
-// The record of a content coding among those of a head.
+// The records of a content coding and of Cache-Control among those of a head.
 const CODED = "h16:content-encoding";
+const CONTROLLED = "h13:cache-control";
 
 // The fields that the Cache API acts on or overwrites; they travel in the head. Content codings too: what the local
 // simulator and the runtime make of them on a hit differs.
@@ -364,14 +372,14 @@ export function endOverdue(limit) {
  * body is in a content coding.
  */
 export async function matchIn(name, url) {
-  const cache = await cacheOf(name);
-  const lookUp = { since: Date.now() };
-  const { promise: ended, reject } = Promise.withResolvers();
-  lookUp.end = reject;
+  const cache = name === undefined ? cacheOf() : await cacheOf(name);
+  const { promise, resolve, reject } = Promise.withResolvers();
+  const lookUp = { since: Date.now(), end: reject };
   lookUps.add(lookUp);
   let match;
   try {
-    match = await Promise.race([cache.match(url), ended]);
+    cache.match(url).then(resolve, reject);
+    match = await promise;
   } finally {
     lookUps.delete(lookUp);
   }
@@ -380,8 +388,10 @@ export async function matchIn(name, url) {
   const { headers } = response;
   const head = headers.get(HEAD) ?? "";
   const found = [response, headers, head, headers.get("content-length") ?? "", head.includes(CODED)];
-  // `Age` is said anew of each answer.
-  for (const field of OF_THE_CACHE) headers.delete(field);
+  // `Age` is said anew of each answer, and what is put back need not be taken off.
+  headers.delete(HEAD);
+  headers.delete("cf-cache-status");
+  if (!head.includes(CONTROLLED)) headers.delete("cache-control");
   restore(headers, head);
   return found;
 }

@@ -25,19 +25,6 @@ pub(super) fn message(error: &JsValue) -> String {
     get(error, "message").as_string().or_else(|| error.as_string()).unwrap_or_else(|| "unknown error".to_owned())
 }
 
-thread_local! {
-    /// The property that tells an inner door that an outer one has the request in hand (`HANDLED` in glue.js).
-    static IN_HAND: JsValue = JsValue::from_str("layercake in hand");
-}
-
-/// [`take_in_hand`] for a door that needs to know no more of the request: false when an outer door has it already.
-pub(super) fn mark_in_hand(request: &web_sys::Request) -> bool {
-    IN_HAND.with(|name| {
-        let taken = Reflect::get(request, name).is_ok_and(|value| value.is_truthy());
-        !taken && Reflect::set(request, name, &JsValue::TRUE).unwrap_or(true)
-    })
-}
-
 /// Whether a promise that another request resolves is continued in the request that waits for it: the compatibility flag
 /// `handle_cross_request_promise_resolution`, on by default since 2024-10-14.
 pub(super) fn signals_cross_requests() -> bool {
@@ -62,7 +49,11 @@ extern "C" {
     pub(super) fn signal() -> Array;
 
     /// Which of up to 32 `names` are among the fields, one bit each.
-    pub(super) fn present(headers: &Headers, names: &Array) -> u32;
+    pub(super) fn present(request: &web_sys::Request, names: &Array) -> u32;
+
+    /// Sets `Age`, unless it is negative, and appends to `Cache-Status`, unless that is empty.
+    #[wasm_bindgen(catch)]
+    pub(super) fn stamp(headers: &Headers, age: f64, status: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch, js_name = bytesOf)]
     pub(super) fn bytes_of(source: &JsValue) -> Result<Promise, JsValue>;
@@ -88,14 +79,14 @@ extern "C" {
     pub(super) fn fields_of(head: &JsValue) -> Result<Headers, JsValue>;
 
     #[wasm_bindgen(catch, js_name = matchIn)]
-    pub(super) fn match_in(cache: &str, url: &str) -> Result<Promise, JsValue>;
+    pub(super) fn match_in(cache: Option<&str>, url: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_name = endOverdue)]
     pub(super) fn end_overdue(limit: f64);
 
     #[wasm_bindgen(catch, js_name = putIn)]
     pub(super) fn put_in(
-        cache: &str,
+        cache: Option<&str>,
         url: &str,
         head: &str,
         headers: &Headers,
@@ -106,7 +97,7 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = deleteIn)]
-    pub(super) fn delete_in(cache: &str, url: &str) -> Result<Promise, JsValue>;
+    pub(super) fn delete_in(cache: Option<&str>, url: &str) -> Result<Promise, JsValue>;
 }
 
 #[allow(clippy::too_many_arguments, reason = "as above")]

@@ -38,6 +38,7 @@ mod js;
 mod kv;
 mod live;
 mod runtime;
+mod view;
 
 pub use convert::into_response;
 #[cfg(feature = "data")]
@@ -46,10 +47,11 @@ pub use edge::EdgeTier;
 pub use kv::KvTier;
 pub use live::TableState;
 pub use runtime::WorkerRuntime;
+pub use view::EventRequest;
 
 use crate::engine::{Cache, CacheConfig, ConfigError, Origin};
-use crate::message::{Ask, Response};
-use crate::policy::{Level, Policy, RouteId};
+use crate::message::{Ask, RequestView as _, Response};
+use crate::policy::Level;
 use crate::runtime::Runtime as _;
 use crate::stats::Stats;
 #[cfg(feature = "data")]
@@ -61,6 +63,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use view::View;
 use worker::send::{SendFuture, SendWrapper};
 
 /// What one isolate keeps between requests: the checked table, the counters and the hot tier. Made for a `static`.
@@ -324,11 +327,15 @@ impl Opened<'_> {
     /// Answers `req` from the tiers or through `handler`. A request that has passed such a door already goes straight
     /// to the handler.
     ///
+    /// The event's request may be a `web_sys::Request`, which is taken as it comes, or a `worker::Request`, which the `worker` crate
+    /// has read beforehand.
+    ///
     /// # Errors
     ///
     /// The handler's own.
-    pub async fn run<F, Fut>(self, req: worker::Request, handler: F) -> worker::Result<web_sys::Response>
+    pub async fn run<R, F, Fut>(self, req: R, handler: F) -> worker::Result<web_sys::Response>
     where
+        R: EventRequest,
         F: FnOnce(worker::Request) -> Fut + 'static,
         Fut: Future<Output = worker::Result<worker::Response>> + 'static,
     {
@@ -342,8 +349,9 @@ impl Opened<'_> {
     ///
     /// The handler's own.
     #[cfg(feature = "verify")]
-    pub async fn run_verified<F, Fut>(self, req: worker::Request, handler: F) -> worker::Result<web_sys::Response>
+    pub async fn run_verified<R, F, Fut>(self, req: R, handler: F) -> worker::Result<web_sys::Response>
     where
+        R: EventRequest,
         F: FnOnce(worker::Request) -> Fut + Clone + 'static,
         Fut: Future<Output = worker::Result<worker::Response>> + 'static,
     {
@@ -369,38 +377,25 @@ impl Opened<'_> {
         if let Some(page) = self.admin.as_ref().and_then(|admin| (admin.answer)(admin, req, &self.env, self.kept)) {
             return page;
         }
-        let config = self.kept.table.config();
-        // An unsafe request may make entries of other routes void.
-        let bypassed = match req.method() {
-            worker::Method::Get | worker::Method::Head => config.bypassed(&req.path()),
-            _ => None,
-        };
-        if let Some(route) = bypassed {
-            return self.bypass(config, route, origin).await;
-        }
-        let view = convert::View::take(req);
-        let response = match view {
-            Some(view) => self.with_tiers(config).handle(&view, origin).await,
+        let response = match View::take(req) {
+            Some(view) => self.handle(&view, origin).await,
             None => origin.fetch(Ask::AS_IS).await,
         };
         convert::to_web(response.map_err(|error| *error.0)?)
     }
 
-    /// A route that is never cached needs neither tiers nor a view of the request.
-    async fn bypass<H: WorkerOrigin>(
-        self,
-        config: CacheConfig,
-        route: (RouteId, Arc<Policy>),
-        origin: H,
-    ) -> worker::Result<web_sys::Response> {
-        let taken = js::mark_in_hand(origin.request().inner());
-        let response = if taken {
-            let cache = Cache::new(config, [], self.runtime);
-            cache.bypass(route, origin).await
-        } else {
-            origin.fetch(Ask::AS_IS).await
+    async fn handle<H: WorkerOrigin>(self, view: &View, origin: H) -> Result<Response, WorkerError> {
+        let config = self.kept.table.config();
+        // An unsafe request may make entries of other routes void.
+        let bypassed = match view.method() {
+            "GET" | "HEAD" => config.bypassed(view.path()),
+            _ => None,
         };
-        convert::to_web(response.map_err(|error| *error.0)?)
+        match bypassed {
+            // A route that is never cached needs no tiers.
+            Some(route) => Cache::new(config, [], self.runtime).bypass(route, origin).await,
+            None => self.with_tiers(config).handle(view, origin).await,
+        }
     }
 }
 
@@ -408,25 +403,27 @@ impl Opened<'_> {
 type WorkerError = SendWrapper<Box<worker::Error>>;
 
 /// The owner's handler, with the client's request.
-struct Handler<F>(SendWrapper<(worker::Request, F)>);
+struct Handler<R, F>(SendWrapper<(R, F)>);
 
 /// An origin that holds the host's request.
 trait WorkerOrigin: Origin<Error = WorkerError> {
-    fn request(&self) -> &worker::Request;
+    fn request(&self) -> &web_sys::Request;
 }
 
-impl<F, Fut> WorkerOrigin for Handler<F>
+impl<R, F, Fut> WorkerOrigin for Handler<R, F>
 where
+    R: EventRequest,
     F: FnOnce(worker::Request) -> Fut + 'static,
     Fut: Future<Output = worker::Result<worker::Response>> + 'static,
 {
-    fn request(&self) -> &worker::Request {
-        &self.0.0.0
+    fn request(&self) -> &web_sys::Request {
+        self.0.0.0.raw()
     }
 }
 
-impl<F, Fut> Origin for Handler<F>
+impl<R, F, Fut> Origin for Handler<R, F>
 where
+    R: EventRequest,
     F: FnOnce(worker::Request) -> Fut + 'static,
     Fut: Future<Output = worker::Result<worker::Response>> + 'static,
 {
@@ -437,7 +434,8 @@ where
         // Boxed, so that the handler is compiled once for the three places that call it.
         SendFuture::new(Box::pin(async move {
             let failed = |error| SendWrapper(Box::new(error));
-            let request = convert::masked(request, &ask).map_err(failed)?;
+            let masked = convert::masked(request.raw(), &ask).map_err(failed)?;
+            let request = masked.map_or_else(|| request.into_worker(), worker::Request::from);
             let response = handler(request).await.map_err(failed)?;
             Ok(convert::from_worker(response))
         }))
@@ -446,22 +444,24 @@ where
 
 /// A handler that can be called again.
 #[cfg(feature = "verify")]
-struct Repeatable<F>(Handler<F>);
+struct Repeatable<R, F>(Handler<R, F>);
 
 #[cfg(feature = "verify")]
-impl<F, Fut> WorkerOrigin for Repeatable<F>
+impl<R, F, Fut> WorkerOrigin for Repeatable<R, F>
 where
+    R: EventRequest,
     F: FnOnce(worker::Request) -> Fut + Clone + 'static,
     Fut: Future<Output = worker::Result<worker::Response>> + 'static,
 {
-    fn request(&self) -> &worker::Request {
+    fn request(&self) -> &web_sys::Request {
         self.0.request()
     }
 }
 
 #[cfg(feature = "verify")]
-impl<F, Fut> Origin for Repeatable<F>
+impl<R, F, Fut> Origin for Repeatable<R, F>
 where
+    R: EventRequest,
     F: FnOnce(worker::Request) -> Fut + Clone + 'static,
     Fut: Future<Output = worker::Result<worker::Response>> + 'static,
 {
@@ -469,9 +469,9 @@ where
 
     fn again(&self) -> Option<Self> {
         let (request, handler) = &*self.0.0;
-        let request = request.clone().ok()?;
+        let request = request.again()?;
         // What the handler is given has passed this door.
-        js::mark_in_hand(request.inner());
+        js::take_in_hand(request.raw());
         Some(Self(Handler(SendWrapper((request, handler.clone())))))
     }
 

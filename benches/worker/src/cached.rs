@@ -43,6 +43,6 @@ fn page() -> Policy {
 static CACHE: Isolate = Isolate::new(table);
 
 #[event(fetch)]
-async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+async fn fetch(req: web_sys::Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
     CACHE.open(&env, ctx).kv("CACHE").run(req, move |req| crate::router().run(req, env)).await
 }

@@ -49,7 +49,7 @@ pub struct CacheConfigBuilder {
     rules: Vec<(String, Policy)>,
     fallback: Policy,
     harmless_cookies: Vec<Box<str>>,
-    unkeyed_headers: Vec<Box<str>>,
+    unkeyed_headers: Option<Vec<Box<str>>>,
     platform_cache: bool,
     status_form: StatusForm,
     values: Vec<Computed>,
@@ -89,7 +89,7 @@ impl CacheConfigBuilder {
             rules: Vec::new(),
             fallback: Policy::from_headers(),
             harmless_cookies: HARMLESS_COOKIES.iter().map(|c| (*c).into()).collect(),
-            unkeyed_headers: UNKEYED_HEADERS.iter().map(|h| (*h).into()).collect(),
+            unkeyed_headers: None,
             platform_cache: false,
             status_form: StatusForm::Terse,
             values: Vec::new(),
@@ -127,7 +127,7 @@ impl CacheConfigBuilder {
 
     /// The request fields that make the cache step aside, in place of [`UNKEYED_HEADERS`].
     pub fn unkeyed_headers(mut self, names: &[&str]) -> Self {
-        self.unkeyed_headers = names.iter().map(|n| n.to_ascii_lowercase().into()).collect();
+        self.unkeyed_headers = Some(names.iter().map(|n| n.to_ascii_lowercase().into()).collect());
         self
     }
 

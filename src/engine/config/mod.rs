@@ -58,7 +58,8 @@ pub(super) struct Shared {
     pub(super) prefix: KeyPrefix,
     pub(super) routes: Routes,
     pub(super) harmless_cookies: Vec<Box<str>>,
-    pub(super) unkeyed_headers: Vec<Box<str>>,
+    /// In place of [`UNKEYED_HEADERS`].
+    pub(super) unkeyed_headers: Option<Vec<Box<str>>>,
     pub(super) platform_cache: bool,
     pub(super) status_form: StatusForm,
     values: Vec<Computed>,
@@ -108,6 +109,7 @@ impl CacheConfig {
     pub fn lint(&self) -> Vec<Finding> {
         let HotOptions { budget, max_stay, .. } = self.hot();
         let Shared { routes, harmless_cookies, unkeyed_headers, .. } = &*self.0;
+        let unkeyed_headers = unkeyed_headers.as_deref();
         lint::lint(&Table { routes, harmless_cookies, unkeyed_headers, hot_stay: max_stay, has_hot: budget > 0 })
     }
 

@@ -43,7 +43,7 @@ impl fmt::Display for Finding {
 pub(crate) struct Table<'a> {
     pub(crate) routes: &'a Routes,
     pub(crate) harmless_cookies: &'a [Box<str>],
-    pub(crate) unkeyed_headers: &'a [Box<str>],
+    pub(crate) unkeyed_headers: Option<&'a [Box<str>]>,
     /// How long the in-isolate tier keeps an entry at most.
     pub(crate) hot_stay: Duration,
     /// Whether there is an in-isolate tier.

@@ -21,7 +21,7 @@ fn harmless_cookies(table: &Table) -> Option<Found> {
 }
 
 fn unkeyed_headers(table: &Table) -> Option<Found> {
-    if !table.unkeyed_headers.is_empty() {
+    if table.unkeyed_headers.is_none_or(|names| !names.is_empty()) {
         return None;
     }
     found(
