@@ -247,9 +247,7 @@ impl Cache {
                 self.forget_now(voids).await;
             }
             let stored_for = change.stored_for.take();
-            if let Some(mut question) =
-                stored_for.filter(|_| change.is_answered_by(plan, &response, self.now()))
-            {
+            if let Some(mut question) = stored_for.filter(|_| change.is_answered_by(plan, &response, self.now())) {
                 // It is this answer that the change has led to: it is younger than what the change made void.
                 question.begun = self.config.0.living.voids.count();
                 let fetched = Fetched::new(response, self.now(), false, status);
