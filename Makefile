@@ -4,7 +4,7 @@ PRESET ?= rfc9111
 ORIGIN ?= http://127.0.0.1:8000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size bench bench-data bench-native stampede outage
+.PHONY: help setup demo proxy test test-native test-workerd conformance leaks simulate fuzz lint fmt schema size size-features bench bench-data bench-native budget stampede outage
 
 help: ## this list
 	@echo "make TARGET"
@@ -60,8 +60,12 @@ schema: ## the JSON Schema of tables in JSON, from the fields' table in src/poli
 size: setup ## what layercake adds to a Worker, in bytes
 	@benches/size.sh
 
-bench: setup bench-native ## CPU time per request, against Workers written by hand; and what bench-native does
-	@benches/run.sh
+size-features: setup ## the same for each feature, and around axum
+	@benches/size.sh features
+
+bench: RUNTIME ?= raw
+bench: setup bench-native ## CPU time per request, against Workers by hand and other caches, and what bench-native does; RUNTIME=raw|local
+	@RUNTIME=$(RUNTIME) benches/run.sh
 
 bench-data: setup ## the same for values: layercake against a loader, KV and the edge cache by hand
 	@benches/data.sh
@@ -72,5 +76,8 @@ stampede: setup ## a thousand requests at once for what is not there: origin cal
 outage: setup ## what clients get while the origin or a tier is down, with and without the cache; OUTAGE_SECONDS=60
 	@benches/day.sh outage
 
-bench-native: ## the rules in nanoseconds, beside http-cache-semantics
-	@cargo run --release --quiet --manifest-path benches/native/Cargo.toml
+bench-native: ## decision, key, routes, wire, memory tier and walk in nanoseconds, beside other crates; instructions, beside their budget
+	@benches/native/run.sh
+
+budget: ## write the budget of instructions anew (benches/native/budget.json)
+	@benches/native/run.sh --write-budget

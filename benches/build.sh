@@ -13,7 +13,7 @@ mkdir -p target
 for candidate in "$@"; do
     out=benches/worker/build-$candidate
     sources="Cargo.toml Cargo.lock benches/worker/Cargo.toml benches/worker/src"
-    case $candidate in layercake*) sources="$sources src" ;; esac
+    case $candidate in layercake* | size-*) sources="$sources src" ;; esac
     # shellcheck disable=SC2086 # a list on purpose
     if [ -f "$out/.built" ] && [ -z "$(find $sources -newer "$out/.built" -print -quit)" ]; then
         continue

@@ -18,5 +18,5 @@ PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
 
 cargo build --quiet --profile tools -p standin
-benches/build.sh bare-origin layercake-origin
+benches/build.sh bare-scenes layercake-scenes
 exec node "benches/$1.mjs"

@@ -1,6 +1,6 @@
 // What the benchmarks share: settings from the environment, figures, tables, and the report beside them.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 
@@ -32,6 +32,17 @@ export function table(rows) {
   for (const row of rows) {
     console.log("  " + row.map((c, i) => (i ? c.padStart(widths[i]) : c.padEnd(widths[i]))).join("  "));
   }
+}
+
+/** Of the runtime and of what is measured in it. */
+export function versions() {
+  const npm = (name) => [name, JSON.parse(readFileSync(join(ROOT, "node_modules", name, "package.json"), "utf8")).version];
+  const lock = readFileSync(join(ROOT, "Cargo.lock"), "utf8");
+  const crate = (name) => [name, new RegExp(`name = "${name}"\nversion = "([^"]+)"`).exec(lock)?.[1]];
+  return Object.fromEntries([
+    ...["workerd", "miniflare", "hono", "@unkey/cache"].map(npm),
+    ...["layercake", "worker", "axum"].map(crate),
+  ]);
 }
 
 /** Writes target/NAME.json. */

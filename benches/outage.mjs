@@ -14,8 +14,8 @@ const TIMELINE = {
 };
 
 const CANDIDATES = {
-  without: "benches/worker/build-bare-origin",
-  with: "benches/worker/build-layercake-origin",
+  without: "benches/worker/build-bare-scenes",
+  with: "benches/worker/build-layercake-scenes",
 };
 
 const COLUMNS = [

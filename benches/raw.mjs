@@ -13,10 +13,12 @@ import { basename, dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
+import { buildSync } from "esbuild";
+
 export const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 
 /** Compatibility date of every Worker started here, unless it asks for another. */
-const COMPATIBILITY_DATE = "2026-06-01";
+export const COMPATIBILITY_DATE = "2026-06-01";
 const START_TIMEOUT_MS = 15_000;
 
 const exists = (path) => path && existsSync(path);
@@ -140,11 +142,21 @@ export async function startStandin() {
 
 const text = (value) => JSON.stringify(String(value));
 
-/** The modules of a Worker: a directory that worker-build wrote, or one JavaScript file. */
-function modules(dir) {
+/** One module of a JavaScript file and all that it imports: its text. */
+export function bundle(file) {
+  const [{ text }] = buildSync({ entryPoints: [file], bundle: true, format: "esm", conditions: ["workerd"], write: false }).outputFiles;
+  return text;
+}
+
+/** The modules of a Worker: a directory that worker-build wrote, or one JavaScript file, bundled into `scratch`. */
+function modules(dir, scratch) {
   const path = resolve(ROOT, dir);
   if (!exists(path)) throw new Error(`no built Worker at ${dir}`);
-  if (statSync(path).isFile()) return `(name = "index.js", esModule = embed ${text(path)})`;
+  if (statSync(path).isFile()) {
+    const bundled = join(scratch, "index.js");
+    writeFileSync(bundled, bundle(path));
+    return `(name = "index.js", esModule = embed ${text(bundled)})`;
+  }
   return [
     `(name = "index.js", esModule = embed ${text(join(path, "index.js"))})`,
     `(name = "index_bg.wasm", wasm = embed ${text(join(path, "index_bg.wasm"))})`,
@@ -162,8 +174,9 @@ function modules(dir) {
  * @param {boolean} [options.cache] whether there is a Cache API
  * @param {string} [options.compatibilityDate]
  * @param {string[]} [options.compatibilityFlags]
+ * @param {string} scratch a directory for what has to be made first
  */
-export function config(options) {
+export function config(options, scratch) {
   const { dir, ports, kv = ["CACHE"], vars = {}, cache = true } = options;
   const { compatibilityDate = COMPATIBILITY_DATE, compatibilityFlags = [] } = options;
   const external = (name, style) =>
@@ -190,7 +203,7 @@ const config :Workerd.Config = (
 
 const worker :Workerd.Worker = (
   modules = [
-    ${modules(dir)}
+    ${modules(dir, scratch)}
   ],
   compatibilityDate = ${text(compatibilityDate)},
   compatibilityFlags = [${compatibilityFlags.map(text).join(", ")}],
@@ -205,7 +218,7 @@ const worker :Workerd.Worker = (
 export async function startWorkerd(options) {
   const scratch = mkdtempSync(join(tmpdir(), "workerd-"));
   const file = join(scratch, "config.capnp");
-  writeFileSync(file, config(options));
+  writeFileSync(file, config(options, scratch));
   // The import path makes absolute `embed` paths resolve; descriptor 3 reports the port.
   const args = ["serve", file, "--import-path=/", "--control-fd=3"];
   if (options.verbose) args.push("--verbose");

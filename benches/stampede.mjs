@@ -14,10 +14,10 @@ const FOLLOWERS = 64;
 const POLLING = { compatibilityFlags: ["no_handle_cross_request_promise_resolution"] };
 
 const CANDIDATES = {
-  bare: { dir: "benches/worker/build-bare-origin" },
+  bare: { dir: "benches/worker/build-bare-scenes" },
   "js-hand": { dir: "benches/js/hand.mjs" },
-  layercake: { dir: "benches/worker/build-layercake-origin" },
-  "layercake-polling": { dir: "benches/worker/build-layercake-origin", ...POLLING },
+  layercake: { dir: "benches/worker/build-layercake-scenes" },
+  "layercake-polling": { dir: "benches/worker/build-layercake-scenes", ...POLLING },
 };
 
 const KB = 1024;

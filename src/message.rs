@@ -49,6 +49,12 @@ pub trait HeaderFields: Fields + Any + Send {
     fn append(&mut self, name: &str, value: &str);
     /// Removes all lines of `name`.
     fn remove(&mut self, name: &str);
+    /// Removes all lines of each of these.
+    fn remove_all(&mut self, names: &[&str]) {
+        for name in names {
+            self.remove(name);
+        }
+    }
     /// Says what became of the request: `Age` in seconds, in place of any there is (RFC 9111 section 5.1), and a member of
     /// `Cache-Status` behind those there are (RFC 9211 section 2).
     fn stamp(&mut self, age: Option<u64>, status: Option<&str>) {
@@ -77,18 +83,36 @@ impl Fields for Box<dyn HeaderFields> {
     }
 }
 
+/// Up to how many names a `HeaderMap` is looked through: to parse and hash the name that is wanted takes longer, and most are not
+/// there.
+const FEW: usize = 24;
+
 impl Fields for http::HeaderMap {
     fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        joined(self.get_all(name).iter().map(http::HeaderValue::as_bytes))
+        let lines = if self.keys_len() > FEW {
+            self.get_all(name)
+        } else {
+            self.get_all(self.keys().find(|other| other.as_str() == name)?)
+        };
+        joined(lines.iter().map(http::HeaderValue::as_bytes))
     }
 
     fn has(&self, name: &str) -> bool {
-        self.contains_key(name)
+        if self.keys_len() > FEW { self.contains_key(name) } else { self.keys().any(|other| other.as_str() == name) }
     }
 
     fn names(&self) -> Vec<Box<str>> {
         self.keys().map(|name| name.as_str().into()).collect()
     }
+}
+
+/// Whether any of these names is in the map: its own few are held against them.
+#[cfg(feature = "tower")]
+pub(crate) fn has_any(map: &http::HeaderMap, names: &[&str]) -> bool {
+    if map.keys_len() > FEW {
+        return names.iter().any(|name| map.contains_key(*name));
+    }
+    map.keys().any(|name| names.contains(&name.as_str()))
 }
 
 impl HeaderFields for http::HeaderMap {
@@ -273,3 +297,31 @@ impl Hide {
 /// (RFC 9110 sections 13.1 and 14.2).
 pub const CONDITIONAL_FIELDS: [&str; 6] =
     ["if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range", "range"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_fields_and_many_are_found_alike() {
+        for others in [0, FEW - 2, FEW - 1, 4 * FEW] {
+            let mut map = http::HeaderMap::new();
+            for n in 0..others {
+                let name = http::HeaderName::try_from(["x-", &n.to_string()].concat()).unwrap();
+                map.insert(name, http::HeaderValue::from_static("n"));
+            }
+            for (name, value) in [("accept", "a"), ("x-own", "b"), ("accept", "c")] {
+                HeaderFields::append(&mut map, name, value);
+            }
+            assert_eq!(map.field("accept").as_deref(), Some(&b"a, c"[..]), "{others}");
+            assert_eq!(map.field("x-own").as_deref(), Some(&b"b"[..]), "{others}");
+            assert_eq!(map.field("x-ow"), None, "{others}");
+            let has = [map.has("accept"), map.has("x-own"), map.has("x-ow"), map.has("")];
+            assert_eq!(has, [true, true, false, false], "{others}");
+            #[cfg(feature = "tower")]
+            for (names, is_there) in [(&["via", "x-own"][..], true), (&["via"], false), (&[], false)] {
+                assert_eq!(has_any(&map, names), is_there, "{others} {names:?}");
+            }
+        }
+    }
+}

@@ -108,4 +108,4 @@ const SCENARIOS = [
   },
 ];
 
-await compare("bench-data", CANDIDATES, SCENARIOS, { operations: true });
+await compare("bench-data", CANDIDATES, SCENARIOS);

@@ -168,8 +168,8 @@ impl Flights {
         let Boarding { key, seen, now, lease, begun, can_rest } = boarding;
         let mut air = self.air();
         air.sweep(now);
-        if air.flights.len() >= MANY {
-            // On Workers a leader may vanish without a word.
+        // What has landed is swept out above. On Workers a leader may vanish without a word.
+        if air.flights.len() >= MANY + air.lingering.len() {
             air.flights.retain(|_, flight| flight.state().lease_until.plus(lease) > now);
         }
         let is_set = |map: &NameMap<Timestamp>| map.get(&key).is_some_and(|until| *until > now);

@@ -99,9 +99,7 @@ impl Cache {
 fn become_bodyless(response: &mut Response, status: u16) {
     response.status = status;
     response.body = Body::empty();
-    for name in BODY_FIELDS {
-        response.headers.remove(name);
-    }
+    response.headers.remove_all(&BODY_FIELDS);
 }
 
 /// Makes the answer, whose body begins at the place `from` of the representation, a 206 of `part`.

@@ -1,7 +1,7 @@
 use super::{CacheLayer, Handled};
 use crate::body::Body;
 use crate::engine::Origin;
-use crate::message::{Ask, HeaderFields, RequestView, Response};
+use crate::message::{Ask, HeaderFields, RequestView, Response, has_any};
 use crate::semantics::Fields;
 use crate::semantics::invalidation::without_default_port;
 #[cfg(feature = "axum")]
@@ -58,8 +58,9 @@ where
             return ResponseFuture(Box::pin(async move { answer.await.map(|response| to_http(from_http(response))) }));
         }
         request.extensions_mut().insert(Handled);
-        let (parts, body) = request.into_parts();
-        let view = View::of(&parts, &body);
+        let (mut parts, body) = request.into_parts();
+        let headers = Arc::new(Kept(std::mem::take(&mut parts.headers)));
+        let view = View::of(&parts, &headers, &body);
         let CacheLayer { cache, policy, .. } = &self.layer;
         let prepared = match policy {
             Some(policy) => cache.prepare_under(Arc::clone(policy), &view),
@@ -68,6 +69,7 @@ where
         let origin = Handler {
             service: inner,
             request: http::Request::from_parts(parts, body),
+            headers,
             #[cfg(feature = "verify")]
             empty: self.layer.empty.as_ref().and_then(|empty| empty.downcast_ref().copied()),
             #[cfg(feature = "verify")]
@@ -97,7 +99,9 @@ impl<E> Future for ResponseFuture<E> {
 /// The inner service with the client's request.
 struct Handler<S, B> {
     service: S,
+    /// Without its fields.
     request: http::Request<B>,
+    headers: Arc<Kept>,
     /// Makes the body of a request that is asked again.
     #[cfg(feature = "verify")]
     empty: Option<fn() -> B>,
@@ -124,12 +128,13 @@ where
         request.method_mut().clone_from(self.request.method());
         request.uri_mut().clone_from(self.request.uri());
         *request.version_mut() = self.request.version();
-        request.headers_mut().clone_from(self.request.headers());
         request.extensions_mut().clone_from(self.request.extensions());
-        Some(Self { service: self.service.clone(), request, empty: self.empty, ready: false })
+        let headers = Arc::clone(&self.headers);
+        Some(Self { service: self.service.clone(), request, headers, empty: self.empty, ready: false })
     }
 
     fn fetch(mut self, ask: Ask) -> impl Future<Output = Result<Response, S::Error>> + Send {
+        *self.request.headers_mut() = Arc::unwrap_or_clone(self.headers).0;
         mask(&mut self.request, &ask);
         settle(&mut self.request, &ask);
         #[cfg(feature = "verify")]
@@ -285,7 +290,9 @@ fn native(headers: Box<dyn HeaderFields>) -> HeaderMap {
 
 /// The view of an `http` request.
 struct View<'a> {
+    /// Without its fields.
     parts: &'a Parts,
+    headers: &'a Arc<Kept>,
     /// What the client asked, where a router has taken off a part of the path.
     uri: &'a http::Uri,
     authority: Cow<'a, str>,
@@ -294,7 +301,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(parts: &'a Parts, body: &impl http_body::Body) -> Self {
+    fn of(parts: &'a Parts, headers: &'a Arc<Kept>, body: &impl http_body::Body) -> Self {
         #[cfg(feature = "axum")]
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         #[cfg(not(feature = "axum"))]
@@ -302,13 +309,13 @@ impl<'a> View<'a> {
         let authority = match parts.uri.authority() {
             Some(authority) => Cow::Borrowed(authority.as_str()),
             // RFC 9112 section 3.3: in origin form the authority is in Host. Of several lines nobody knows which one counts.
-            None => match parts.headers.field("host") {
+            None => match headers.0.field("host") {
                 Some(Cow::Borrowed(host)) => String::from_utf8_lossy(host),
                 Some(Cow::Owned(hosts)) => Cow::Owned(String::from_utf8_lossy(&hosts).into_owned()),
                 None => Cow::Borrowed(""),
             },
         };
-        Self { parts, uri, authority, content: !body.is_end_stream() }
+        Self { parts, headers, uri, authority, content: !body.is_end_stream() }
     }
 }
 
@@ -325,7 +332,8 @@ fn field<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cow<'h, [u8]>> {
     headers.field(name)
 }
 
-/// The fields of a request that has gone on.
+/// The fields of a request, which may be wanted when it has gone on.
+#[derive(Clone)]
 struct Kept(HeaderMap);
 
 impl Fields for Kept {
@@ -334,7 +342,7 @@ impl Fields for Kept {
     }
 
     fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        self.0.has(name)
     }
 
     fn names(&self) -> Vec<Box<str>> {
@@ -344,11 +352,11 @@ impl Fields for Kept {
 
 impl Fields for View<'_> {
     fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        field(&self.parts.headers, name)
+        self.headers.field(name)
     }
 
     fn has(&self, name: &str) -> bool {
-        self.parts.headers.contains_key(name)
+        self.headers.has(name)
     }
 }
 
@@ -358,7 +366,7 @@ impl RequestView for View<'_> {
     }
 
     fn scheme(&self) -> &str {
-        scheme(&self.parts.uri, &self.parts.headers)
+        scheme(&self.parts.uri, &self.headers.0)
     }
 
     fn authority(&self) -> &str {
@@ -374,7 +382,11 @@ impl RequestView for View<'_> {
     }
 
     fn has_content(&self) -> bool {
-        self.content || self.parts.headers.contains_key("transfer-encoding") || has_length(&self.parts.headers)
+        self.content || self.has("transfer-encoding") || has_length(&self.headers.0)
+    }
+
+    fn has_any(&self, names: &[&str]) -> bool {
+        has_any(&self.headers.0, names)
     }
 
     fn path_is_settled(&self) -> bool {
@@ -382,6 +394,6 @@ impl RequestView for View<'_> {
     }
 
     fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {
-        Arc::new(Kept(self.parts.headers.clone()))
+        Arc::clone(self.headers) as Arc<dyn Fields + Send + Sync>
     }
 }

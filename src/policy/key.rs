@@ -168,7 +168,7 @@ impl CacheKey {
         let mut input = KeyInput(Sha256::new());
         input.part(b"layercake variant 1");
         input.part(&self.digest);
-        input.part(family.to_string().as_bytes());
+        input.part(decimal(family).as_bytes());
         for (name, value) in selecting {
             input.part(name.as_bytes());
             input.optional(b"=", value.as_deref());
@@ -283,7 +283,7 @@ impl KeyInput {
         let mut input = Self(Sha256::new());
         input.part(b"layercake key 1");
         input.part(prefix.app.as_bytes());
-        input.part(decimal(prefix.version.0.into()).as_bytes());
+        input.part(decimal(u64::from(prefix.version.0)).as_bytes());
         input.part(prefix.environment.as_bytes());
         input
     }

@@ -33,10 +33,13 @@ impl PathKey {
 #[must_use]
 pub fn is_ambiguous(path: &str) -> bool {
     let bytes = path.as_bytes();
-    bytes.iter().any(|b| matches!(b, b'\\' | b';') || !b.is_ascii_graphic())
-        || bytes.windows(2).any(|pair| pair == b"//")
-        || bytes.split(|b| *b == b'/').skip(1).any(|segment| matches!(segment, b"." | b".."))
-        || bytes.split(|b| *b == b'%').skip(1).any(|rest| confuses(rest.strip_prefix(b"25").unwrap_or(rest)))
+    let behind = |at: usize| bytes.get(at + 1..).unwrap_or_default();
+    bytes.iter().enumerate().any(|(at, byte)| match byte {
+        b'/' => matches!(behind(at), [b'/', ..] | [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]),
+        b'%' => confuses(behind(at).strip_prefix(b"25").unwrap_or(behind(at))),
+        b'\\' | b';' => true,
+        byte => !byte.is_ascii_graphic(),
+    })
 }
 
 /// Whether what follows a `%` is the code of a byte that means something in a path, or is no code.

@@ -249,12 +249,8 @@ pub(super) fn number(value: u64) -> f64 {
 
 impl Drop for JsStream {
     fn drop(&mut self) {
-        if let Some(stream) = self.take() {
-            let cancelled = stream.cancel();
-            // A locked or failed stream rejects; nobody is left to care.
-            js_sys::futures::spawn_local(async move {
-                let _ = JsFuture::from(cancelled).await;
-            });
+        if let Some(SendWrapper(source)) = self.source.take() {
+            js::cancel(source.as_ref());
         }
     }
 }
@@ -325,7 +321,8 @@ impl HostBody for JsStream {
     }
 
     fn slice(mut self: Box<Self>, first: u64, length: u64) -> Body {
-        let sliced = self.take().map(|stream| js::slice(&stream, number(first), number(length)));
+        let of = self.length.map_or(f64::INFINITY, number);
+        let sliced = self.take().map(|stream| js::slice(&stream, number(first), number(length), of));
         match sliced {
             Some(Ok(stream)) => Self::with(Source::Stream(stream), Some(length), true, self.coding),
             _ => Body::empty(),

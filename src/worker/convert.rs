@@ -124,6 +124,11 @@ impl HeaderFields for JsHeaders {
         self.change(|headers| headers.delete(name));
     }
 
+    fn remove_all(&mut self, names: &[&str]) {
+        let names = names.join(" ");
+        self.change(|headers| js::remove_all(headers, &names));
+    }
+
     fn stamp(&mut self, age: Option<u64>, status: Option<&str>) {
         let age = age.map_or(-1.0, number);
         self.change(|headers| js::stamp(headers, age, status.unwrap_or_default()));

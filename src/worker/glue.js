@@ -27,6 +27,12 @@ export function signal() {
   return [promise, resolve];
 }
 
+/** Removes fields, their names with a space between them. */
+export function removeAll(headers, names) {
+  // To look is cheaper than to delete what is not there.
+  for (const name of names.split(" ")) if (headers.has(name)) headers.delete(name);
+}
+
 /** Puts Age, unless it is negative, and a member of Cache-Status, unless it is empty, among the fields of an answer. */
 export function stamp(headers, age, status) {
   if (age >= 0) headers.set("age", age);
@@ -34,6 +40,13 @@ export function stamp(headers, age, status) {
 }
 
 // ---- Bodies
+
+/** Cancels a stream, or the body of a response, that nobody will read. */
+export function cancel(source) {
+  const stream = source instanceof Response ? source.body : source;
+  // A locked or failed stream rejects; nobody is left to care.
+  stream?.cancel().catch(() => {});
+}
 
 /** All the bytes of a response, of a stream, or of no body. */
 export async function bytesOf(source) {
@@ -118,11 +131,36 @@ export function fixed(stream, length) {
   return stream.pipeThrough(new FixedLengthStream(length));
 }
 
+// The longest body that is read whole for a part of it, in bytes: by the runtime's own hands, and not piece by piece.
+const SHORT = 256 << 10;
+
 /**
- * A part of a stream: as many bytes as length says, from the place first on; what lies behind them is not read. With an
- * infinite length it is all of it, and its property `whole` says whether the end was seen.
+ * A part of a stream of so many bytes: as many as length says, from the place first on; what lies behind them is not read where it
+ * is much.
  */
-export function slice(stream, first, length) {
+export function slice(stream, first, length, of) {
+  if (of > SHORT) return passed(stream, first, length);
+  const { readable, writable } = new FixedLengthStream(length);
+  const writer = writable.getWriter();
+  const copy = async () => {
+    try {
+      const bytes = await bytesOf(stream);
+      if (bytes.length !== of) throw new Error("the body is not of its length");
+      await writer.write(bytes.subarray(first, first + length));
+      await writer.close();
+    } catch (error) {
+      await writer.abort(error);
+    }
+  };
+  copy().catch(() => {});
+  return readable;
+}
+
+/**
+ * The bytes of a stream from the place first on, as many as length says. With an infinite length it is all of it, and its
+ * property `whole` says whether the end was seen.
+ */
+function passed(stream, first, length) {
   const reader = stream.getReader();
   let [skip, left] = [first, length];
   const part = new ReadableStream({
@@ -172,8 +210,8 @@ function isInternal(stream) {
  */
 export function fit(body, length, enforced) {
   if (enforced || !(body instanceof ReadableStream)) return body;
-  if (!isInternal(body)) return length < 0 ? slice(body, 0, Infinity) : fixed(body, length);
-  const watched = slice(body, 0, Infinity);
+  if (!isInternal(body)) return length < 0 ? passed(body, 0, Infinity) : fixed(body, length);
+  const watched = passed(body, 0, Infinity);
   if (length < 0) return watched;
   return Object.defineProperty(fixed(watched, length), "whole", { get: () => watched.whole });
 }

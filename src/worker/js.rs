@@ -2,7 +2,7 @@
 
 use js_sys::{Array, Promise, Reflect, Uint8Array};
 use wasm_bindgen::JsValue;
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use web_sys::{Headers, ReadableStream};
 
 /// `target[name]`, or `undefined`.
@@ -37,6 +37,15 @@ pub(super) fn signals_cross_requests() -> bool {
     FLAG.with(|flag| *flag)
 }
 
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = setTimeout)]
+    pub(super) fn set_timeout(ring: &Closure<dyn FnMut()>, milliseconds: i32) -> JsValue;
+
+    #[wasm_bindgen(js_name = clearTimeout)]
+    pub(super) fn clear_timeout(timer: &JsValue);
+}
+
 // What they do is said in glue.js, kv.js and parts.js.
 #[allow(clippy::too_many_arguments, reason = "each is one more thing that need not be asked for")]
 #[wasm_bindgen(module = "/src/worker/glue.js")]
@@ -44,6 +53,13 @@ extern "C" {
     /// Takes the request in hand: method and URL with a space between, or nothing when an outer door has it already.
     #[wasm_bindgen(js_name = takeInHand)]
     pub(super) fn take_in_hand(request: &web_sys::Request) -> String;
+
+    /// Cancels a stream, or the body of a response, that nobody will read.
+    pub(super) fn cancel(source: &JsValue);
+
+    /// Removes fields, their names with a space between them.
+    #[wasm_bindgen(catch, js_name = removeAll)]
+    pub(super) fn remove_all(headers: &Headers, names: &str) -> Result<(), JsValue>;
 
     /// A promise, and the function that resolves it.
     pub(super) fn signal() -> Array;
@@ -65,7 +81,7 @@ extern "C" {
     pub(super) fn fixed(stream: &ReadableStream, length: f64) -> Result<ReadableStream, JsValue>;
 
     #[wasm_bindgen(catch)]
-    pub(super) fn slice(stream: &ReadableStream, first: f64, length: f64) -> Result<ReadableStream, JsValue>;
+    pub(super) fn slice(stream: &ReadableStream, first: f64, length: f64, of: f64) -> Result<ReadableStream, JsValue>;
 
     #[cfg(feature = "data")]
     #[wasm_bindgen(catch)]

@@ -29,6 +29,7 @@
 //! the answer must not depend on (see [`crate::message::Ask`]). Bodies stay in JavaScript from tier to client.
 
 mod admin;
+mod alarm;
 mod body;
 mod convert;
 #[cfg(feature = "data")]

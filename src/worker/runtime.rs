@@ -1,3 +1,4 @@
+use super::alarm::Alarm;
 use super::js;
 use crate::body::Body;
 use crate::runtime::{Runtime, Signal};
@@ -6,6 +7,7 @@ use futures::future::BoxFuture;
 use js_sys::futures::JsFuture;
 use js_sys::{Function, Promise};
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 use std::time::Duration;
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::send::{SendFuture, SendWrapper};
@@ -14,6 +16,7 @@ use worker::send::{SendFuture, SendWrapper};
 #[derive(Debug)]
 pub struct WorkerRuntime {
     event: Event,
+    alarm: SendWrapper<Rc<Alarm>>,
 }
 
 /// What goes on.
@@ -26,14 +29,14 @@ enum Event {
 impl WorkerRuntime {
     /// Lends what `ctx`, the context of one request, has.
     #[must_use]
-    pub const fn new(ctx: worker::Context) -> Self {
-        Self { event: Event::Request(ctx) }
+    pub fn new(ctx: worker::Context) -> Self {
+        Self { event: Event::Request(ctx), alarm: SendWrapper(Rc::default()) }
     }
 
     /// The same for a scheduled event.
     #[must_use]
-    pub const fn scheduled(ctx: worker::ScheduleContext) -> Self {
-        Self { event: Event::Scheduled(SendWrapper(ctx)) }
+    pub fn scheduled(ctx: worker::ScheduleContext) -> Self {
+        Self { event: Event::Scheduled(SendWrapper(ctx)), alarm: SendWrapper(Rc::default()) }
     }
 }
 
@@ -66,9 +69,7 @@ impl Runtime for WorkerRuntime {
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
-        // What is longer the runtime takes for nothing.
-        let duration = duration.min(Duration::from_millis(i32::MAX.unsigned_abs().into()));
-        Box::pin(SendFuture::new(async move { worker::Delay::from(duration).await }))
+        Box::pin(SendFuture::new(Rc::clone(&self.alarm).sleep(duration)))
     }
 
     fn log(&self, line: &str) {

@@ -4,5 +4,5 @@ use worker::*;
 
 #[event(fetch)]
 async fn fetch(req: Request, env: Env, _ctx: Context) -> Result<Response> {
-    crate::router().run(req, env).await
+    crate::router(&req).run(req, env).await
 }

@@ -1,42 +1,58 @@
 //! The same router Worker with different caches in front; see the features in Cargo.toml.
 
+#[cfg(not(feature = "axum"))]
 use worker::*;
 
-#[cfg(not(any(feature = "hand", feature = "hand-kv", feature = "layercake")))]
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(not(any(feature = "hand", feature = "hand-kv", feature = "layercake", feature = "axum")))]
 mod bare;
-#[cfg(feature = "layercake")]
+#[cfg(all(feature = "layercake", not(feature = "weighed")))]
 mod cached;
 #[cfg(any(feature = "hand", feature = "hand-kv"))]
 mod hand;
+#[cfg(feature = "scenes")]
+mod scenes;
+#[cfg(feature = "weighed")]
+mod weighed;
 
 /// The Worker that all candidates share.
-fn router() -> Router<'static, ()> {
+#[cfg(not(feature = "axum"))]
+fn router(req: &Request) -> Router<'static, ()> {
+    #[cfg(feature = "scenes")]
+    if req.path().starts_with("/wide/") {
+        return scenes::wide();
+    }
+    let _ = req;
     let router = Router::new()
         .get("/", |_, _| Response::ok("hello"))
-        .get("/item/:size", |_, ctx| bytes(&ctx, "public, max-age=86400"))
-        .get("/bypass/:size", |_, ctx| bytes(&ctx, "no-store"));
-    #[cfg(feature = "origin")]
-    let router = router.get_async("/origin/*rest", |req, _| async move { fetch_from_origin(&req).await });
+        .get("/item/:size", |_, ctx| item(&ctx, "public, max-age=86400"))
+        .get("/bypass/:size", |_, ctx| item(&ctx, "no-store"));
+    #[cfg(feature = "scenes")]
+    let router = scenes::add(router);
     router
 }
 
-/// What the origin says under the same path and query.
-#[cfg(feature = "origin")]
-async fn fetch_from_origin(req: &Request) -> Result<Response> {
-    let url = req.inner().url();
-    let target = url.find("/origin/").and_then(|at| url.get(at..)).unwrap_or("/");
-    Fetch::Request(Request::new(&format!("http://origin.example{target}"), Method::Get)?).send().await
+#[cfg(not(feature = "axum"))]
+fn item(ctx: &RouteContext<()>, cache_control: &str) -> Result<Response> {
+    match ctx.param("size").and_then(|size| letters(size)) {
+        Some(body) => Ok(Response::from_bytes(body.0)?.with_headers(headers(&body.1, cache_control)?)),
+        None => Response::error("no such size", 404),
+    }
 }
 
-fn bytes(ctx: &RouteContext<()>, cache_control: &str) -> Result<Response> {
-    let Some(size) = ctx.param("size").and_then(|size| size.parse().ok()).filter(|size| *size <= 4 << 20) else {
-        return Response::error("no such size", 404);
-    };
-    let body: Vec<u8> = (0..size).map(|i| b'a' + (i % 26) as u8).collect();
+/// A body of that many letters, and its entity tag.
+fn letters(size: &str) -> Option<(Vec<u8>, String)> {
+    let size: usize = size.parse().ok().filter(|size| *size <= 4 << 20)?;
+    Some(((0..size).map(|i| b'a' + (i % 26) as u8).collect(), format!("\"{size}\"")))
+}
+
+#[cfg(not(feature = "axum"))]
+fn headers(etag: &str, cache_control: &str) -> Result<Headers> {
     let headers = Headers::new();
     headers.set("content-type", "application/octet-stream")?;
     headers.set("cache-control", cache_control)?;
-    headers.set("etag", &format!("\"{size}\""))?;
+    headers.set("etag", etag)?;
     headers.set("x-content-type-options", "nosniff")?;
-    Ok(Response::from_bytes(body)?.with_headers(headers))
+    Ok(headers)
 }

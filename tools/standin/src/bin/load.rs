@@ -12,6 +12,7 @@ use std::{
 
 use nix::{time::ClockId, unistd::Pid};
 use standin::client::Connection;
+use tokio::sync::Barrier;
 
 const HELP: &str = "\
 Usage: load --port PORT --path PATH [options]
@@ -30,10 +31,16 @@ first_error, seconds, rps, p50_us, p90_us, p99_us, and cpu_us (CPU per request o
   --length N             expected length of the body (not checked)
   --expect 'name: text'  a header of the answer whose value must contain the text
   --header 'name: value' a header to send (repeatable)
-  --pid PID              process to charge: its CPU-time clock around the run
+  --pid PID              process to charge: its CPU-time clock from the start of the run until it has nothing to do any
+                         more, so that what it does behind the last answers counts
+  --together yes         all connections send a request of the same number at once, and the next when all have ended
 ";
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A process that takes no more than `IDLE` in `QUIET` has nothing to do. Longer than a Worker waits before it goes on with a refresh.
+const QUIET: Duration = Duration::from_millis(50);
+const IDLE: Duration = Duration::from_micros(300);
+const QUIET_TIMEOUT: Duration = Duration::from_secs(3);
 
 struct Options {
     port: u16,
@@ -49,6 +56,7 @@ struct Options {
     expect: Option<(String, String)>,
     headers: String,
     pid: Option<u32>,
+    together: bool,
 }
 
 fn options() -> Result<Options, String> {
@@ -66,6 +74,7 @@ fn options() -> Result<Options, String> {
         expect: None,
         headers: String::new(),
         pid: None,
+        together: false,
     };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -89,6 +98,7 @@ fn options() -> Result<Options, String> {
             "--status" => o.status = num(&arg, &value)?,
             "--length" => o.length = Some(num(&arg, &value)?),
             "--pid" => o.pid = Some(num(&arg, &value)?),
+            "--together" => o.together = value == "yes",
             "--header" => o.headers += &format!("{value}\r\n"),
             "--expect" => {
                 let (name, text) = value.split_once(':').ok_or("--expect wants 'name: text'")?;
@@ -138,13 +148,19 @@ async fn run(o: Rc<Options>) {
     let start = Instant::now();
     let cpu = o.pid.and_then(cpu_time);
     let until = start + Duration::from_secs_f64(o.seconds);
-    let workers: Vec<_> =
-        (0..o.connections).map(|_| tokio::task::spawn_local(connection(o.clone(), tally.clone(), until))).collect();
+    let gate = o.together.then(|| Rc::new(Gate::new(o.connections)));
+    let workers: Vec<_> = (0..o.connections)
+        .map(|_| tokio::task::spawn_local(connection(o.clone(), tally.clone(), until, gate.clone())))
+        .collect();
     for worker in workers {
         let _ = worker.await;
     }
     let seconds = start.elapsed().as_secs_f64();
-    let used = o.pid.and_then(cpu_time).zip(cpu).map(|(after, before)| after.saturating_sub(before).as_secs_f64());
+    let after = match o.pid {
+        Some(pid) => cpu_time_when_quiet(pid).await,
+        None => None,
+    };
+    let used = after.zip(cpu).map(|(after, before)| after.saturating_sub(before).as_secs_f64());
 
     let mut latencies = tally.latencies.borrow_mut();
     latencies.sort_unstable();
@@ -168,11 +184,56 @@ fn cpu_time(pid: u32) -> Option<Duration> {
     clock.now().ok().map(Duration::from)
 }
 
-async fn connection(o: Rc<Options>, tally: Rc<Tally>, until: Instant) {
+async fn cpu_time_when_quiet(pid: u32) -> Option<Duration> {
+    let asked = Instant::now();
+    let mut before = cpu_time(pid)?;
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let now = cpu_time(pid)?;
+        if now.saturating_sub(before) <= IDLE || asked.elapsed() > QUIET_TIMEOUT {
+            return Some(now);
+        }
+        before = now;
+    }
+}
+
+/// Where connections wait for each other before each request.
+struct Gate {
+    all_here: Barrier,
+    all_know: Barrier,
+    /// The number of the request, none at the end.
+    number: Cell<Option<u64>>,
+}
+
+impl Gate {
+    fn new(connections: usize) -> Self {
+        Self { all_here: Barrier::new(connections), all_know: Barrier::new(connections), number: Cell::new(None) }
+    }
+
+    async fn next(&self, take: impl FnOnce() -> Option<u64>) -> Option<u64> {
+        if self.all_here.wait().await.is_leader() {
+            self.number.set(take());
+        }
+        self.all_know.wait().await;
+        self.number.get()
+    }
+}
+
+async fn connection(o: Rc<Options>, tally: Rc<Tally>, until: Instant, gate: Option<Rc<Gate>>) {
     let mut connection = Connection::new(o.port);
-    while Instant::now() < until && tally.next.get() < o.requests {
+    let take = || {
         let number = tally.next.get();
         tally.next.set(number + 1);
+        (Instant::now() < until && number < o.requests).then_some(number)
+    };
+    loop {
+        let number = match &gate {
+            Some(gate) => gate.next(take).await,
+            None => take(),
+        };
+        let Some(number) = number else {
+            return;
+        };
         let path = o.path.replace("{n}", &(o.first + number % o.modulo).to_string());
         let request = format!("GET {path} HTTP/1.1\r\nhost: {}\r\n{}\r\n", o.host, o.headers);
         let started = Instant::now();
