@@ -5,9 +5,11 @@ use crate::semantics::freshness::Timestamp;
 use bytes::Bytes;
 use futures::FutureExt as _;
 use futures::channel::oneshot;
-use futures::future::{BoxFuture, Either, select};
+use futures::future::BoxFuture;
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 /// The host's powers. Implementations: `worker::WorkerRuntime` on Workers, `TokioRuntime` natively (feature `tokio`),
@@ -82,15 +84,27 @@ impl fmt::Debug for Signal {
 }
 
 /// The outcome of `work`, or `None` when it takes longer than `limit`; without a limit no timer is made.
-pub(crate) async fn within<F: Future + Unpin>(
-    runtime: &dyn Runtime,
-    limit: Option<Duration>,
+pub(crate) fn within<F: Future + Unpin>(runtime: &dyn Runtime, limit: Option<Duration>, work: F) -> Within<F> {
+    Within { work, timer: limit.map(|limit| runtime.sleep(limit)) }
+}
+
+/// Work and the timer that it has to be done before. Smaller than an `async fn` around `select`, and there are many kinds of work.
+pub(crate) struct Within<F> {
     work: F,
-) -> Option<F::Output> {
-    let Some(limit) = limit else { return Some(work.await) };
-    match select(work, runtime.sleep(limit)).await {
-        Either::Left((output, _)) => Some(output),
-        Either::Right(_) => None,
+    timer: Option<BoxFuture<'static, ()>>,
+}
+
+impl<F: Future + Unpin> Future for Within<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(done) = Pin::new(&mut self.work).poll(cx) {
+            return Poll::Ready(Some(done));
+        }
+        match &mut self.timer {
+            Some(timer) => timer.as_mut().poll(cx).map(|()| None),
+            None => Poll::Pending,
+        }
     }
 }
 

@@ -67,7 +67,7 @@ impl Cache {
         mut stored: Option<Hit>,
         origin: O,
     ) -> (Arc<Question>, Result<Answer, O::Error>) {
-        let since = self.runtime.now();
+        let since = self.now();
         let landing = if is_shareable(plan, &question, reason) {
             match self.join(plan, &mut question, reason, &mut stored, since).await {
                 Joined::Answered(answer) => return (Arc::from(question), Ok(*answer)),
@@ -124,8 +124,8 @@ impl Cache {
                 store.landing = landing;
                 self.run_store(&plan, &question, store, entry).await;
             }
-            (None, Some(landing)) if failed => landing.failed(self.runtime.now()),
-            (None, Some(landing)) => landing.release(self.runtime.now()),
+            (None, Some(landing)) if failed => landing.failed(self.now()),
+            (None, Some(landing)) => landing.release(self.now()),
             (None, None) => {}
         }
         None
@@ -138,7 +138,7 @@ impl Cache {
         visitor: &Visitor,
         origin: O,
     ) -> Reply<O::Error> {
-        let request_time = self.runtime.now();
+        let request_time = self.now();
         // A HEAD that goes on as it is says what it has to say in full; a part is not what is asked for.
         let validators = visitor.stored(|stored| match stored {
             Some(hit) if hit.entry.head.part.is_none() && (question.ask.whole || !plan.head) => hit.entry.validators(),
@@ -161,7 +161,7 @@ impl Cache {
         Reply { said, request_time, conditional, whole }: Reply<E>,
         landing: Option<Landing>,
     ) -> Result<Answer, E> {
-        let now = self.runtime.now();
+        let now = self.now();
         let (part, stored) = match visitor.take_stored() {
             Some(hit) if hit.entry.head.part.is_some() => (Some(hit.entry), None),
             stored => (None, stored),
@@ -218,7 +218,7 @@ impl Cache {
         mut work: Detached<Option<Result<Answer, E>>>,
     ) -> Result<Answer, E> {
         let patience = &plan.policy.terms.patience;
-        let left = |limit: Duration| since.plus(limit).since(self.runtime.now());
+        let left = |limit: Duration| since.plus(limit).since(self.now());
         let may = |hit: &Hit, now| self.may_stand_in(question, hit, now);
         let helps = |soft: &Duration| {
             patience.hard_timeout.is_none_or(|hard| *soft < hard)
@@ -230,7 +230,7 @@ impl Cache {
             if let Some(done) = within(&*self.runtime, Some(left(limit)), &mut work).await {
                 return done.flatten().unwrap_or_else(|| Ok(self.too_late(plan, reason)));
             }
-            let now = self.runtime.now();
+            let now = self.now();
             let stand_in = visitor.stored(|stored| stored.take_if(|hit| may(hit, now)));
             if stand_in.is_some() || last {
                 self.config.record(plan.route, Event::TimedOut);
@@ -263,6 +263,6 @@ impl Cache {
         let body = if plan.head { Body::empty() } else { Body::from(text.into_bytes()) };
         let response = Response { status: 504, headers, body, luggage: None };
         let status = CacheStatus::forwarded(reason).detail("timeout");
-        Answer { response, status, event: Event::Error, age: None, now: self.runtime.now() }
+        Answer { response, status, event: Event::Error, age: None, now: self.now() }
     }
 }

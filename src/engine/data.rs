@@ -104,7 +104,7 @@ impl Cache {
         response.body = body.map_err(|why| Unkept::Broken(why.to_string()))?;
         let (plan, mut question) = self.put_question(wanted);
         let measure = Measure::of(&response);
-        let now = self.runtime.now();
+        let now = self.now();
         let (storable, slot) = self.admit(&plan, &question, true, &response, measure, now).map_err(Unkept::Refused)?;
         // What is being loaded now is older, and so is what is stored.
         let voids = &self.config.0.living.voids;
@@ -121,7 +121,7 @@ impl Cache {
         let Some(entry) = self.newest(&plan, &question).await? else { return Ok(false) };
         let body = entry.body.buffer(plan.policy.terms.store.max_body);
         let Some(Ok(body)) = within(&*self.runtime, Some(BODY_LIMIT), Box::pin(body)).await else { return Ok(false) };
-        let (mut head, now) = (entry.head, self.runtime.now());
+        let (mut head, now) = (entry.head, self.now());
         let own = super::store::own(&mut head);
         own.freshness.lifetime = own.freshness.age(now).saturating_add(lifetime);
         own.received = now;
@@ -161,7 +161,7 @@ impl Cache {
                 _ => {}
             }
         }
-        let now = self.runtime.now();
+        let now = self.now();
         let counts = |entry: &StoredResponse| {
             entry.head.freshness.is_fresh(now) && (!gone || now.since(entry.head.received) < PROPAGATION)
         };
@@ -248,7 +248,7 @@ impl Cache {
     /// The exit of a value's walk: counts and logs.
     fn leave(&self, plan: &Plan, event: Event) {
         self.config.record(plan.route, event);
-        self.log_if_due(self.runtime.now());
+        self.log_if_due(self.now());
     }
 }
 

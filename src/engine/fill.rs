@@ -15,7 +15,7 @@ use crate::semantics::cache_control::TARGETS;
 use crate::semantics::freshness::{Freshness, Timestamp, millis};
 use crate::semantics::status::CacheStatus;
 use crate::semantics::storage::{NotStored, RequestFacts, Storable, storable};
-use crate::semantics::{Fields, date, list_members, validation::weaken};
+use crate::semantics::{Fields, date, decimal, list_members, validation::weaken};
 use crate::stats::Event;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +66,7 @@ impl Cache {
                     say_what_it_varies_on(plan, &mut response);
                 }
                 status.detail = Some(why.as_str());
-                let now = self.runtime.now();
+                let now = self.now();
                 match landing {
                     Some(landing) if is_failure(response.status) => landing.failed(now),
                     // An error of the moment says nothing of the next answer.
@@ -85,7 +85,7 @@ impl Cache {
                 let freshness = storable.freshness;
                 let made = self.entry(plan, storable, slot, renews.as_deref(), &mut response, measure);
                 let Made { mut entry, body, l2_keeps } = made;
-                status.ttl = Some(freshness.ttl(self.runtime.now()));
+                status.ttl = Some(freshness.ttl(self.now()));
                 // Who needs no body leaves all of it to the tiers.
                 let split = if whole && (plan.head || self.not_modified(question, &response)) {
                     Ok((Body::empty(), body))
@@ -109,7 +109,7 @@ impl Cache {
                     }
                     Err(body) => {
                         if let Some(landing) = landing {
-                            landing.apart(self.runtime.now());
+                            landing.apart(self.now());
                         }
                         self.config.record(plan.route, Event::StoreFailed);
                         response.body = body;
@@ -120,13 +120,13 @@ impl Cache {
         if whole {
             self.suit(plan, question, &mut response, length);
         }
-        Answer { response, status, event, age: None, now: self.runtime.now() }
+        Answer { response, status, event, age: None, now: self.now() }
     }
 
     /// Shares an entry with those who wait for it, if it will do for them and its body is a buffer. One that is known to be small soon
     /// will be; others they wait for a while.
     fn share_at_once(&self, landing: Landing, entry: &StoredResponse, request_time: Timestamp) -> Option<Landing> {
-        let now = self.runtime.now();
+        let now = self.now();
         // Where it only came too late, those who wait see so for themselves, and one of them asks anew.
         if !is_for_others(entry, now) && !is_for_others(entry, request_time) {
             landing.apart(now);
@@ -166,7 +166,7 @@ impl Cache {
         if request.get && measure.contradicts_itself {
             return Err(NotStored::Incomplete);
         }
-        let now = self.runtime.now();
+        let now = self.now();
         let mut storable =
             storable(&plan.policy.terms.store, request, response.status, &response.headers, length, now)?;
         self.shorten(plan, &mut storable.freshness);
@@ -206,7 +206,7 @@ impl Cache {
         measure: Measure,
     ) -> Made {
         let Storable { freshness, shared, withheld, part, varies } = storable;
-        let now = self.runtime.now();
+        let now = self.now();
         // RFC 9110 section 6.6.1. Elsewhere the host writes it, for the handler has no clock of its own.
         if plan.policy.terms.store.to_the_letter && !response.headers.has("date") {
             response.headers.set("date", &date::format(now));
@@ -272,7 +272,10 @@ impl Cache {
         if self.config.0.platform_cache && !TARGETS.iter().any(|target| response.headers.has(target)) {
             let (lifetime, window) = (freshness.lifetime.as_secs(), freshness.stale_while_revalidate.as_secs());
             let errors = freshness.stale_if_error.as_secs();
-            let lasting = || format!("max-age={lifetime}, stale-while-revalidate={window}, stale-if-error={errors}");
+            let lasting = || {
+                let (lifetime, window, errors) = (decimal(lifetime), decimal(window), decimal(errors));
+                ["max-age=", &lifetime, ", stale-while-revalidate=", &window, ", stale-if-error=", &errors].concat()
+            };
             let value = if keyed { "no-store".to_owned() } else { lasting() };
             response.headers.set(TARGETS[0], &value);
             declared.target = true;

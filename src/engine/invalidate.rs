@@ -109,7 +109,7 @@ impl Cache {
     fn forget(&self, Void { route, key, tiers, surely }: Void) -> oneshot::Receiver<bool> {
         let (done, finished) = oneshot::channel();
         self.config.record(route, Event::Invalidated);
-        self.config.0.living.voids.add(key.name(), self.runtime.now());
+        self.config.0.living.voids.add(key.name(), self.now());
         let cache = self.clone();
         self.runtime.spawn(Box::pin(async move {
             let mut all = true;
@@ -117,7 +117,7 @@ impl Cache {
             for (_, tier) in cache.everywhere(tiers).rev() {
                 // A deletion in L2 costs ten reads: only of what is there.
                 if is_l2(tier) && !surely {
-                    let found = within(&*cache.runtime, Some(LIMIT), tier.get(&key, cache.runtime.now())).await;
+                    let found = within(&*cache.runtime, Some(LIMIT), tier.get(&key, cache.now())).await;
                     if matches!(found, Some(Ok(None))) {
                         continue;
                     }

@@ -7,12 +7,11 @@ use super::plan::{Plan, Question};
 use super::{Answer, Cache};
 use crate::entry::StoredResponse;
 use crate::policy::Level;
-use crate::runtime::Signal;
+use crate::runtime::{Signal, within};
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::status::{CacheStatus, ForwardReason};
 use crate::stats::Event;
-use futures::future::select;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -140,7 +139,7 @@ impl Cache {
 
     /// Waits for a call to land; nothing when it has not by then.
     async fn follow(&self, plan: &Plan, question: &Question, flight: &Arc<Flight>, until: Timestamp) -> Option<Look> {
-        let since = self.runtime.now();
+        let since = self.now();
         loop {
             let boarding = self.boarding(plan, question);
             if boarding.now >= until {
@@ -156,7 +155,7 @@ impl Cache {
             };
             let left = again.since(boarding.now);
             if let Some(raised) = raised {
-                drop(select(raised, self.runtime.sleep(left.min(UNWOKEN))).await);
+                within(&*self.runtime, Some(left.min(UNWOKEN)), raised).await;
             } else {
                 let pause = (boarding.now.since(since) / 8).clamp(PAUSES.0, PAUSES.1);
                 self.runtime.sleep(left.min(pause)).await;
@@ -168,7 +167,7 @@ impl Cache {
         Boarding {
             key: question.slot().name(),
             seen: question.seen,
-            now: self.runtime.now(),
+            now: self.now(),
             lease: plan.policy.terms.patience.collapse_wait,
             begun: self.config.0.living.voids.count(),
             can_rest: false,
@@ -193,7 +192,7 @@ impl Cache {
     fn share(&self, plan: &Plan, question: &Question, reason: ForwardReason, hit: Hit) -> Option<Answer> {
         let entry = &hit.entry;
         if !question.selects(plan, &entry.head)
-            || !is_for_others(entry, self.runtime.now())
+            || !is_for_others(entry, self.now())
             || self.is_void(question, &entry.head)
         {
             return None;
@@ -206,7 +205,7 @@ impl Cache {
 
     /// The origin has failed somebody else, or keeps everybody waiting: it need not be asked again to know.
     fn stand_in(&self, plan: &Plan, question: &Question, stored: &mut Option<Hit>) -> Option<Joined> {
-        let now = self.runtime.now();
+        let now = self.now();
         let hit = stored.take_if(|hit| self.may_stand_in(question, hit, now))?;
         Some(Joined::Answered(Box::new(self.serve_stale(plan, question, hit, Event::StaleIfError))))
     }

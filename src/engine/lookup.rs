@@ -54,7 +54,7 @@ impl Cache {
                 let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
                 #[cfg(feature = "data")]
                 let Some(entry) = self.read(plan, entry).await else { continue };
-                let (now, head, level) = (self.runtime.now(), &entry.head, tier.level());
+                let (now, head, level) = (self.now(), &entry.head, tier.level());
                 if self.is_void(question, head) {
                     continue;
                 }
@@ -126,7 +126,7 @@ impl Cache {
     /// Puts what the primary slot of a further tier holds into the nearer ones, so that the other variants are found without it;
     /// what is stale only where it stays as long.
     fn bring_nearer(&self, plan: &Plan, question: &Question, Hit { entry, place, .. }: Hit) {
-        let fresh = entry.head.freshness.is_fresh(self.runtime.now());
+        let fresh = entry.head.freshness.is_fresh(self.now());
         let from = self.tiers.iter().position(|tier| fresh || tier.level() != Level::Hot).unwrap_or(place);
         if from < place && !question.no_store {
             self.store_behind(plan, question, &question.key, entry, from..place);
@@ -138,11 +138,15 @@ impl Cache {
     pub(super) async fn promote(&self, plan: &Plan, question: &Question, hit: Hit) -> Option<Hit> {
         let Hit { mut entry, place, level } = hit;
         let length = entry.body.len().or(entry.head.length);
-        let nearer = self.allowed(plan.policy.terms.tiers).take_while(|(other, _)| *other < place);
-        let takes: Vec<Takes> = nearer.map(|(_, tier)| tier.takes(length)).filter(|t| *t != Takes::Nothing).collect();
+        let (mut taken, mut streams) = (false, false);
+        for (_, tier) in self.allowed(plan.policy.terms.tiers).take_while(|(other, _)| *other < place) {
+            let takes = tier.takes(length);
+            taken |= takes != Takes::Nothing;
+            streams |= takes == Takes::Stream;
+        }
         // Whoever reads only a part of a stream leaves no copy of the rest.
         let cut = question.conditions.has_range() && entry.body.stops_short();
-        if question.no_store || cut || takes.is_empty() {
+        if question.no_store || cut || !taken {
             return Some(Hit { entry, place, level });
         }
         if entry.body.try_clone().is_none() && length.is_some_and(|length| length <= SMALL_BODY) {
@@ -158,7 +162,7 @@ impl Cache {
             }
             entry.body = body;
         }
-        if entry.body.try_clone().is_none() && !takes.contains(&Takes::Stream) {
+        if entry.body.try_clone().is_none() && !streams {
             return Some(Hit { entry, place, level });
         }
         match std::mem::take(&mut entry.body).tee(plan.policy.terms.store.max_body) {

@@ -79,7 +79,7 @@ impl Cache {
         if self.is_void(&sought.question, &entry.head) || sought.hit.as_ref().is_some_and(is_older) {
             return;
         }
-        sought.reuse = Some(reuse(&entry.head.freshness, None, self.runtime.now()));
+        sought.reuse = Some(reuse(&entry.head.freshness, None, self.now()));
         sought.hit = Some(Hit { entry, place, level });
     }
 
@@ -116,7 +116,7 @@ impl Cache {
 
     /// What was found of a value, where it may stand in for a loader that has failed; counted.
     pub(crate) fn stand_in_value(&self, sought: &mut Sought) -> Option<StoredResponse> {
-        let now = self.runtime.now();
+        let now = self.now();
         let may = |hit: &mut Hit| self.may_stand_in(&sought.question, hit, now);
         let hit = sought.hit.take_if(may)?;
         self.config.record(sought.plan.route, Event::StaleIfError);
@@ -126,25 +126,25 @@ impl Cache {
     /// Counts how the look-up of a value has ended that was not found.
     pub(crate) fn count_value(&self, sought: &Sought, event: Event) {
         self.config.record(sought.plan.route, event);
-        self.log_if_due(self.runtime.now());
+        self.log_if_due(self.now());
     }
 
     /// The right to refresh a value in this isolate.
     pub(crate) fn begin_refresh(&self, sought: &Sought) -> Option<u64> {
-        self.config.0.living.leases.begin(sought.question.key.name(), self.runtime.now())
+        self.config.0.living.leases.begin(sought.question.key.name(), self.now())
     }
 
     /// Gives it back.
     pub(crate) fn end_refresh(&self, sought: &Sought, token: u64, done: bool) {
         let (ended, event) =
             if done { (Ended::Well, Event::Revalidated) } else { (Ended::Badly, Event::RevalidationFailed) };
-        self.config.0.living.leases.end(sought.question.key.name(), token, self.runtime.now(), ended);
+        self.config.0.living.leases.end(sought.question.key.name(), token, self.now(), ended);
         self.config.record(sought.plan.route, event);
     }
 
     /// Leaves it to whoever comes next.
     pub(crate) fn yield_refresh(&self, sought: &Sought, token: u64) {
-        self.config.0.living.leases.end(sought.question.key.name(), token, self.runtime.now(), Ended::Well);
+        self.config.0.living.leases.end(sought.question.key.name(), token, self.now(), Ended::Well);
     }
 
     /// Stores a loaded value; whether any tier has it.

@@ -148,6 +148,12 @@ impl Cache {
         &self.runtime
     }
 
+    /// The host's clock.
+    #[inline(never)]
+    fn now(&self) -> Timestamp {
+        self.runtime.now()
+    }
+
     /// Answers `request` from the tiers or from `origin`.
     ///
     /// # Errors
@@ -201,7 +207,7 @@ impl Cache {
         found: Found,
         origin: O,
     ) -> (Arc<Question>, Result<Answer, O::Error>) {
-        match found {
+        let (reason, stored) = match found {
             Found::Fresh(hit) => match self.promote(plan, &question, hit).await {
                 Some(hit) => {
                     let question = Arc::from(question);
@@ -209,9 +215,9 @@ impl Cache {
                         self.refresh_behind(plan, &question, &hit, origin);
                     }
                     let answer = self.serve_fresh(plan, &question, hit);
-                    (question, Ok(answer))
+                    return (question, Ok(answer));
                 }
-                None => self.obtain(plan, question, ForwardReason::UriMiss, None, origin).await,
+                None => (ForwardReason::UriMiss, None),
             },
             Found::Refresh(hit) => {
                 let question: Arc<Question> = Arc::from(question);
@@ -219,15 +225,16 @@ impl Cache {
                     self.refresh_behind(plan, &question, &hit, origin);
                 }
                 let answer = self.serve_stale(plan, &question, hit, Event::Stale);
-                (question, Ok(answer))
+                return (question, Ok(answer));
             }
             Found::Stale(hit) => {
                 let answer = self.serve_stale(plan, &question, hit, Event::Stale);
-                (Arc::from(question), Ok(answer))
+                return (Arc::from(question), Ok(answer));
             }
-            Found::Nothing { reason, stored } => self.obtain(plan, question, reason, stored, origin).await,
-            Found::Unsatisfiable => (Arc::from(question), Ok(self.unsatisfied())),
-        }
+            Found::Nothing { reason, stored } => (reason, stored),
+            Found::Unsatisfiable => return (Arc::from(question), Ok(self.unsatisfied())),
+        };
+        self.obtain(plan, question, reason, stored, origin).await
     }
 
     /// The cache steps aside: the request goes to the origin untouched.
@@ -240,19 +247,17 @@ impl Cache {
                 self.forget_now(voids).await;
             }
             let stored_for = change.stored_for.take();
-            if let Some(mut question) =
-                stored_for.filter(|_| change.is_answered_by(plan, &response, self.runtime.now()))
-            {
+            if let Some(mut question) = stored_for.filter(|_| change.is_answered_by(plan, &response, self.now())) {
                 // It is this answer that the change has led to: it is younger than what the change made void.
                 question.begun = self.config.0.living.voids.count();
-                let fetched = Fetched::new(response, self.runtime.now(), false, status);
+                let fetched = Fetched::new(response, self.now(), false, status);
                 return Ok(Answer { event: Event::Bypass, ..self.fill(plan, &Arc::from(question), fetched) });
             }
         }
         if plan.cacheable_method {
             self.protect(plan, &mut response, why.personal);
         }
-        Ok(Answer { response, status, event: Event::Bypass, age: None, now: self.runtime.now() })
+        Ok(Answer { response, status, event: Event::Bypass, age: None, now: self.now() })
     }
 
     /// Passes a request of a route whose policy is to bypass, without looking at it: its path has said all there is to know.
@@ -272,7 +277,7 @@ impl Cache {
     fn exit<E>(&self, plan: &Plan, answer: Result<Answer, E>) -> Result<Response, E> {
         let event = answer.as_ref().map_or(Event::Error, |answer| answer.event);
         self.config.record(plan.route, event);
-        let now = answer.as_ref().map_or_else(|_| self.runtime.now(), |answer| answer.now);
+        let now = answer.as_ref().map_or_else(|_| self.now(), |answer| answer.now);
         self.log_if_due(now);
         answer.map(|Answer { mut response, status, age, .. }| {
             if plan.policy.terms.strip_targets {
@@ -293,8 +298,8 @@ impl Cache {
     }
 
     /// The tiers the policy allows, with their places, nearest first; the spare ones while they are needed.
-    fn allowed(&self, tiers: Tiers) -> impl DoubleEndedIterator<Item = (usize, &Arc<dyn Tier>)> {
-        self.everywhere(tiers).filter(|(_, tier)| !tier.is_spare() || self.needs_spares())
+    const fn allowed(&self, tiers: Tiers) -> Allowed<'_> {
+        Allowed { cache: self, tiers, place: 0 }
     }
 
     /// The same with the spare ones at any time.
@@ -315,8 +320,32 @@ impl Cache {
     }
 
     fn complain(&self, what: &str, why: &dyn fmt::Display) {
-        if self.config.0.living.may_complain(self.runtime.now()) {
+        if self.config.0.living.may_complain(self.now()) {
             self.runtime.log(&format!("layercake: {what}: {why}"));
+        }
+    }
+}
+
+/// See [`Cache::allowed`].
+#[derive(Clone)]
+struct Allowed<'a> {
+    cache: &'a Cache,
+    tiers: Tiers,
+    place: usize,
+}
+
+impl<'a> Iterator for Allowed<'a> {
+    type Item = (usize, &'a Arc<dyn Tier>);
+
+    // Not inlined: a dozen walks over the tiers call it.
+    #[inline(never)]
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let (place, tier) = (self.place, self.cache.tiers.get(self.place)?);
+            self.place += 1;
+            if self.tiers.contains(tier.level()) && (!tier.is_spare() || self.cache.needs_spares()) {
+                return Some((place, tier));
+            }
         }
     }
 }

@@ -40,15 +40,15 @@ impl Cache {
             // 4.3.4: it is about another response. Ours is current all the same, for that was the question; but nothing
             // more is known of it.
             self.forget_behind(plan, question);
-            let age = Some(stored.head.freshness.age(self.runtime.now()).as_secs());
+            let age = Some(stored.head.freshness.age(self.now()).as_secs());
             let mut response = as_response(stored);
             let length = response.body.len();
             self.suit(plan, question, &mut response, length);
             if let Some(landing) = landing {
-                landing.release(self.runtime.now());
+                landing.release(self.now());
             }
             let status = status.detail("validator-mismatch");
-            return Answer { response, status, event: Event::Validated, age, now: self.runtime.now() };
+            return Answer { response, status, event: Event::Validated, age, now: self.now() };
         }
         let renews = Some(Arc::clone(&stored.head));
         let may_update = may_update(plan, question, said);
@@ -57,7 +57,7 @@ impl Cache {
             let length = response.body.len();
             self.suit(plan, question, &mut response, length);
             let status = status.detail("authorization");
-            return Answer { response, status, event: Event::Validated, age: None, now: self.runtime.now() };
+            return Answer { response, status, event: Event::Validated, age: None, now: self.now() };
         }
         let fetched = Fetched::new(response, request_time, true, status);
         self.fill(plan, question, Fetched { event: Event::Validated, renews, landing, ..fetched })

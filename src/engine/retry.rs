@@ -84,10 +84,11 @@ impl Store {
     /// Tries again behind the response until it is done, no longer worth it, or hopeless.
     pub(super) fn retry_behind(self, tier: Arc<dyn Tier>, source: Source) {
         let runtime = Arc::clone(&self.cache.runtime);
-        runtime.spawn(Box::pin(async move { self.retry(&tier, source).await }));
+        runtime.spawn(Box::pin(self.retry(tier, source)));
     }
 
-    async fn retry(&self, tier: &Arc<dyn Tier>, source: Source) {
+    async fn retry(self, tier: Arc<dyn Tier>, source: Source) {
+        let tier = &tier;
         let runtime = &self.cache.runtime;
         let Some(_waiting) = self.cache.config.0.living.retries.begin(runtime.now()) else { return };
         for pause in PAUSES {

@@ -65,23 +65,23 @@ impl Cache {
     pub(super) fn wants_refresh(&self, plan: &Plan, question: &Question, hit: &Hit) -> bool {
         let Some(window) = plan.policy.terms.patience.refresh_early else { return false };
         let head = &hit.entry.head;
-        let left = head.freshness.lifetime.saturating_sub(head.freshness.age(self.runtime.now()));
+        let left = head.freshness.lifetime.saturating_sub(head.freshness.age(self.now()));
         head.part.is_none() && !question.no_store && is_due_early(window, left, || self.runtime.random())
     }
 
     /// Refreshes the entry that was found behind the response, unless somebody does so already.
     pub(super) fn refresh_behind<O: Origin>(&self, plan: &Plan, question: &Arc<Question>, hit: &Hit, origin: O) {
         let (name, leases) = (question.slot().name(), &self.config.0.living.leases);
-        let Some(token) = leases.begin(name, self.runtime.now()) else { return };
+        let Some(token) = leases.begin(name, self.now()) else { return };
         let found = Stale::of(hit);
-        if found.head.freshness.is_fresh(self.runtime.now()) {
+        if found.head.freshness.is_fresh(self.now()) {
             self.config.record(plan.route, Event::RefreshedEarly);
         }
         let (cache, question) = (self.clone(), Arc::clone(question));
         let plan = Plan { head: false, ..plan.clone() };
         self.runtime.spawn(Box::pin(async move {
             let (ended, number) = cache.refresh(&plan, &question, &found, origin).await;
-            let pause = cache.config.0.living.leases.end(name, token, cache.runtime.now(), ended);
+            let pause = cache.config.0.living.leases.end(name, token, cache.now(), ended);
             let event = match ended {
                 Ended::Well => Event::Revalidated,
                 Ended::Badly => Event::RevalidationFailed,
@@ -106,7 +106,7 @@ impl Cache {
         let Lead::Ours(number) = self.leads(plan, question, found).await else { return (Ended::Yielded, None) };
         let mut work = self.fresh_in_slower_tier(plan, question, found).await;
         if work.is_none() {
-            let request_time = self.runtime.now();
+            let request_time = self.now();
             let ask = question.conditional(found.validators.clone().into_conditions());
             let limit = plan.policy.terms.patience.hard_timeout;
             if let Some(Ok(said)) = within(&*self.runtime, limit, Box::pin(origin.fetch(ask))).await {
@@ -163,7 +163,7 @@ impl Cache {
     async fn notice(&self, plan: &Plan, question: &Question, found: &Stale) -> Option<u64> {
         let marker = self.get(plan, &question.slot().lease(), self.notice_board(plan)?).await?;
         let head = &marker.head;
-        (head.received == found.head.received && head.freshness.is_fresh(self.runtime.now())).then_some(head.epoch)
+        (head.received == found.head.received && head.freshness.is_fresh(self.now())).then_some(head.epoch)
     }
 
     /// Lets the other isolates leave the key alone for as long as this one does, unless one of them is refreshing it after all.
@@ -176,7 +176,7 @@ impl Cache {
     /// Puts up the marker that keeps other isolates away for so long; its number, when the tier took it.
     async fn claim(&self, plan: &Plan, question: &Question, found: &Stale, lifetime: Duration) -> Option<u64> {
         let board = self.notice_board(plan)?;
-        let (key, now) = (question.slot().lease(), self.runtime.now());
+        let (key, now) = (question.slot().lease(), self.now());
         let number = u64::from(self.runtime.random()) << 32 | u64::from(self.runtime.random());
         let head = Head {
             key_check: key.check(),
@@ -240,7 +240,7 @@ impl Cache {
             if !void
                 && entry.head.received > found.head.received
                 && question.selects(plan, &entry.head)
-                && reuse(&entry.head.freshness, None, self.runtime.now()) == Reuse::Fresh
+                && reuse(&entry.head.freshness, None, self.now()) == Reuse::Fresh
             {
                 return Some((self.store(plan, question, question.slot(), &entry, 0..other)?, entry));
             }

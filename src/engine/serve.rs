@@ -32,7 +32,7 @@ impl Cache {
         event: Event,
     ) -> Answer {
         let entry = hit.entry;
-        let (now, freshness) = (self.runtime.now(), entry.head.freshness);
+        let (now, freshness) = (self.now(), entry.head.freshness);
         let length = entry.body.len().or(entry.head.length);
         let part = entry.head.part;
         let mut response = as_response(entry);
@@ -51,7 +51,7 @@ impl Cache {
         headers.set("content-length", "0");
         let response = Response { status: 504, headers, body: Body::empty(), luggage: None };
         let status = CacheStatus::unanswered("only-if-cached");
-        Answer { response, status, event: Event::Error, age: None, now: self.runtime.now() }
+        Answer { response, status, event: Event::Error, age: None, now: self.now() }
     }
 
     /// Suits a whole answer to what the client asked: a 304 when it holds the same representation, no body for HEAD, the
@@ -67,7 +67,7 @@ impl Cache {
             }
         } else if let (200, true, Some(total)) = (response.status, question.conditions.has_range(), length) {
             // RFC 9110 section 14.2
-            match question.conditions.wanted(&response.headers, total, self.runtime.now()) {
+            match question.conditions.wanted(&response.headers, total, self.now()) {
                 Wanted::Whole => {}
                 Wanted::Part(part) => cut(response, 0, part),
                 Wanted::Unsatisfiable => {
@@ -81,7 +81,7 @@ impl Cache {
 
     /// The range the client wants out of a stored part.
     fn narrow(&self, question: &Question, response: &mut Response, part: Part) {
-        let wanted = question.conditions.wanted(&response.headers, part.total, self.runtime.now());
+        let wanted = question.conditions.wanted(&response.headers, part.total, self.now());
         if let Wanted::Part(wanted) = wanted {
             cut(response, part.first, wanted);
         }
@@ -91,7 +91,7 @@ impl Cache {
     pub(super) fn not_modified(&self, question: &Question, response: &Response) -> bool {
         (200..300).contains(&response.status)
             && !question.conditions.is_empty()
-            && question.conditions.not_modified(&response.headers, self.runtime.now())
+            && question.conditions.not_modified(&response.headers, self.now())
     }
 }
 

@@ -88,14 +88,20 @@ impl Cache {
     ) -> Option<Store> {
         let length = entry.body.len().or(entry.head.length);
         let l2 = belongs_in_l2(&entry.head);
-        let (takers, leavers): (Vec<_>, Vec<_>) = self
-            .allowed(plan.policy.terms.tiers)
-            .filter(|(place, tier)| places.contains(place) && (l2 || tier.level() != Level::L2))
-            .map(|(_, tier)| (tier.takes(length), Arc::clone(tier)))
-            .partition(|(takes, _)| *takes != Takes::Nothing);
-        let leavers = leavers.into_iter().map(|(_, tier)| tier).filter(|t| t.level() == Level::Hot || t.is_spare());
-        let spares = self.idle_spares(plan.policy.terms.tiers).map(Arc::clone);
-        let leavers: Vec<_> = leavers.chain(spares).collect();
+        let (mut takers, mut leavers) = (Vec::new(), Vec::new());
+        for (place, tier) in self.allowed(plan.policy.terms.tiers) {
+            if !places.contains(&place) || (!l2 && tier.level() == Level::L2) {
+                continue;
+            }
+            match tier.takes(length) {
+                Takes::Nothing if tier.level() == Level::Hot || tier.is_spare() => leavers.push(Arc::clone(tier)),
+                Takes::Nothing => {}
+                takes => takers.push((takes, Arc::clone(tier))),
+            }
+        }
+        for spare in self.idle_spares(plan.policy.terms.tiers) {
+            leavers.push(Arc::clone(spare));
+        }
         (!takers.is_empty() || !leavers.is_empty()).then(|| Store {
             cache: self.clone(),
             route: plan.route,
@@ -126,8 +132,11 @@ impl Cache {
         }
         let mut store = self.store(plan, question, key, entry, 0..self.tiers.len())?;
         if question.in_l2 && !belongs_in_l2(&entry.head) {
-            let l2 = self.allowed(plan.policy.terms.tiers).filter(|(_, tier)| is_l2(tier));
-            store.leavers.extend(l2.map(|(_, tier)| Arc::clone(tier)));
+            for (_, tier) in self.allowed(plan.policy.terms.tiers) {
+                if is_l2(tier) {
+                    store.leavers.push(Arc::clone(tier));
+                }
+            }
         }
         Some(store)
     }
@@ -264,7 +273,7 @@ impl Store {
         };
         let entry = StoredResponse { head: with_length(head, body.len()), headers, body };
         if let Some(landing) = self.landing.take() {
-            let now = self.cache.runtime.now();
+            let now = self.cache.now();
             match entry.try_clone().filter(|_| !self.is_overtaken()) {
                 Some(copy) => landing.share(copy, now),
                 None => landing.release(now),
@@ -300,7 +309,7 @@ impl Store {
         let fields = entry.with_body(Body::empty());
         let taken = self.put(&first, entry, Some(STREAM_LIMIT)).await.is_ok();
         if let Some(landing) = self.landing.take() {
-            let now = self.cache.runtime.now();
+            let now = self.cache.now();
             match taken {
                 true => landing.stored(now),
                 // The origin has not failed. What the tier does not take now it hardly takes soon.
@@ -336,7 +345,7 @@ impl Store {
         tier: &Arc<dyn Tier>,
         fields: StoredResponse,
     ) -> Option<Result<(), Trouble>> {
-        let get = first.get(&self.key, self.cache.runtime.now());
+        let get = first.get(&self.key, self.cache.now());
         let committed = match within(&*self.cache.runtime, first.timeout(), get).await {
             Some(Ok(committed)) => committed,
             Some(Err(error)) => return self.lost(first.level().as_str(), &error),

@@ -41,7 +41,7 @@ impl Cache {
         key: &CacheKey,
         tier: &Arc<dyn Tier>,
     ) -> Result<Option<StoredResponse>, Trouble> {
-        let (since, level, living) = (self.runtime.now(), tier.level(), &self.config.0.living);
+        let (since, level, living) = (self.now(), tier.level(), &self.config.0.living);
         let Some(limit) = tier.timeout() else {
             return self.found(route, key, tier, Some(tier.get(key, since).await));
         };
@@ -54,7 +54,7 @@ impl Cache {
         let end_overdue = || tier.end_overdue(limit);
         let trusted = tier.earns_trust() && !living.trust.begin(level, since, limit, end_overdue);
         let got = within(&*self.runtime, (!trusted).then_some(limit), tier.get(key, since)).await;
-        let now = self.runtime.now();
+        let now = self.now();
         if tier.earns_trust() {
             living.trust.end(level, since, now, limit, matches!(got, Some(Ok(_))));
         }
@@ -73,7 +73,7 @@ impl Cache {
         keys: &[CacheKey],
         tier: &Arc<dyn Tier>,
     ) -> Vec<Option<StoredResponse>> {
-        let (since, level, living) = (self.runtime.now(), tier.level(), &self.config.0.living);
+        let (since, level, living) = (self.now(), tier.level(), &self.config.0.living);
         let guarded = tier.timeout().is_some() && !tier.is_spare();
         if guarded && !living.breakers.lets_through(level, Way::Read, since) {
             self.skipped(route, tier, Operation::Get);
@@ -86,7 +86,7 @@ impl Cache {
         let Some(got) = got else {
             self.failed(route, tier, Operation::Get, Trouble::TimedOut, Event::TierFailed, None);
             if guarded {
-                living.breakers.note(level, Way::Read, since, self.runtime.now(), Verdict::Badly);
+                living.breakers.note(level, Way::Read, since, self.now(), Verdict::Badly);
             }
             return Vec::new();
         };
@@ -102,7 +102,7 @@ impl Cache {
         });
         let found = found.collect();
         if guarded {
-            living.breakers.note(level, Way::Read, since, self.runtime.now(), verdict(worst.as_ref()));
+            living.breakers.note(level, Way::Read, since, self.now(), verdict(worst.as_ref()));
         }
         found
     }
@@ -151,7 +151,7 @@ impl Cache {
         entry: StoredResponse,
         limit: Option<Duration>,
     ) -> Result<(), Trouble> {
-        let (since, level, breakers) = (self.runtime.now(), tier.level(), &self.config.0.living.breakers);
+        let (since, level, breakers) = (self.now(), tier.level(), &self.config.0.living.breakers);
         let guarded = tier.timeout().is_some() && !tier.is_spare();
         // What is not read need not be written.
         if guarded && (breakers.is_open(level, Way::Read) || !breakers.lets_through(level, Way::Write, since)) {
@@ -164,7 +164,7 @@ impl Cache {
             trouble
         });
         if guarded {
-            breakers.note(level, Way::Write, since, self.runtime.now(), verdict(done.as_ref().err()));
+            breakers.note(level, Way::Write, since, self.now(), verdict(done.as_ref().err()));
         }
         done
     }

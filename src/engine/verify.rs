@@ -197,7 +197,7 @@ impl<O: Origin> Shadow<O> {
 
     /// Tells the other isolates.
     async fn mark(&self, marker: &CacheKey) {
-        let now = self.cache.runtime.now();
+        let now = self.cache.now();
         let freshness = Freshness { born: now, lifetime: MARKED, ..Freshness::default() };
         let head =
             Arc::new(Head { key_check: marker.check(), status: 204, received: now, freshness, ..Head::default() });

@@ -59,11 +59,8 @@ impl KeyPrefix {
         if app.is_empty() || !plain(app) || !plain(environment) {
             return None;
         }
-        let name = if environment.is_empty() {
-            format!("lc1:{app}:v{}", version.0)
-        } else {
-            format!("lc1:{app}:v{}:{environment}", version.0)
-        };
+        let mark = if environment.is_empty() { "" } else { ":" };
+        let name = ["lc1:", app, ":v", &decimal(version.0.into()), mark, environment].concat();
         Some(Self { app: app.into(), version, environment: environment.into(), name: name.into() })
     }
 

@@ -52,12 +52,12 @@ impl Routes {
             };
             taken.map_err(|why| (place, pattern.clone(), why))?;
         }
-        let rules = rules
-            .into_iter()
-            .chain([("(fallback)".to_owned(), fallback)])
-            .map(|(pattern, policy)| Rule { pattern: pattern.into_boxed_str(), policy: Arc::new(policy) })
-            .collect();
-        Ok(Self { matcher, rules })
+        let mut all = Vec::with_capacity(rules.len() + 1);
+        for (pattern, policy) in rules {
+            all.push(Rule { pattern: pattern.into_boxed_str(), policy: Arc::new(policy) });
+        }
+        all.extend(Self::only(fallback).rules);
+        Ok(Self { matcher, rules: all })
     }
 
     /// The route of `path` and its policy.

@@ -98,8 +98,8 @@ impl<'a> Parser<'a> {
     }
 
     /// Passes over bytes as long as `is` holds.
-    fn skip(&mut self, is: impl Fn(u8) -> bool) {
-        while self.peek().is_some_and(&is) {
+    fn skip(&mut self, is: fn(u8) -> bool) {
+        while self.peek().is_some_and(is) {
             self.at += 1;
         }
     }

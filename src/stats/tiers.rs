@@ -159,12 +159,21 @@ impl TierCounts {
     }
 
     pub(super) fn snapshot(&self) -> Vec<TierStats> {
-        let load = |n: &AtomicU64| n.load(Ordering::Relaxed);
-        let read = |counts: &Counts<AtomicU64>| {
-            counts.each_ref().map(|(troubles, efforts)| (troubles.each_ref().map(load), efforts.each_ref().map(load)))
-        };
-        let all = LEVELS.iter().zip(&self.0).map(|(level, counts)| TierStats { level: *level, counts: read(counts) });
-        all.filter(|tier| tier.named().next().is_some()).collect()
+        let mut all = Vec::new();
+        for (level, counts) in LEVELS.iter().zip(&self.0) {
+            let (mut tier, mut anything) = (TierStats { level: *level, counts: Counts::default() }, 0);
+            for ((troubles, efforts), (to_troubles, to_efforts)) in counts.iter().zip(&mut tier.counts) {
+                let to = to_troubles.iter_mut().chain(to_efforts);
+                for (n, to) in troubles.iter().chain(efforts).zip(to) {
+                    *to = n.load(Ordering::Relaxed);
+                    anything |= *to;
+                }
+            }
+            if anything > 0 {
+                all.push(tier);
+            }
+        }
+        all
     }
 }
 

@@ -382,10 +382,10 @@ impl Opened<'_> {
             Some(view) => self.handle(&view, origin).await,
             None => origin.fetch(Ask::AS_IS).await,
         };
-        convert::to_web(response.map_err(|error| error.0)?)
+        convert::to_web(response.map_err(|error| *error.0)?)
     }
 
-    async fn handle<H: WorkerOrigin>(self, view: &View, origin: H) -> Result<Response, SendWrapper<worker::Error>> {
+    async fn handle<H: WorkerOrigin>(self, view: &View, origin: H) -> Result<Response, WorkerError> {
         let config = self.kept.table.config();
         // An unsafe request may make entries of other routes void.
         let bypassed = match view.method() {
@@ -400,11 +400,14 @@ impl Opened<'_> {
     }
 }
 
+/// The handler's error. Boxed: the walk hands it on many times.
+type WorkerError = SendWrapper<Box<worker::Error>>;
+
 /// The owner's handler, with the client's request.
 struct Handler<R, F>(SendWrapper<(R, F)>);
 
 /// An origin that holds the host's request.
-trait WorkerOrigin: Origin<Error = SendWrapper<worker::Error>> {
+trait WorkerOrigin: Origin<Error = WorkerError> {
     fn request(&self) -> &web_sys::Request;
 }
 
@@ -425,15 +428,16 @@ where
     F: FnOnce(worker::Request) -> Fut + 'static,
     Fut: Future<Output = worker::Result<worker::Response>> + 'static,
 {
-    type Error = SendWrapper<worker::Error>;
+    type Error = WorkerError;
 
     fn fetch(self, ask: Ask) -> impl Future<Output = Result<Response, Self::Error>> + Send {
         let (request, handler) = self.0.0;
         // Boxed, so that the handler is compiled once for the three places that call it.
         SendFuture::new(Box::pin(async move {
-            let masked = convert::masked(request.raw(), &ask).map_err(SendWrapper)?;
+            let failed = |error| SendWrapper(Box::new(error));
+            let masked = convert::masked(request.raw(), &ask).map_err(failed)?;
             let request = masked.map_or_else(|| request.into_worker(), worker::Request::from);
-            let response = handler(request).await.map_err(SendWrapper)?;
+            let response = handler(request).await.map_err(failed)?;
             Ok(convert::from_worker(response))
         }))
     }
@@ -462,7 +466,7 @@ where
     F: FnOnce(worker::Request) -> Fut + Clone + 'static,
     Fut: Future<Output = worker::Result<worker::Response>> + 'static,
 {
-    type Error = SendWrapper<worker::Error>;
+    type Error = WorkerError;
 
     fn again(&self) -> Option<Self> {
         let (request, handler) = &*self.0.0;
