@@ -16,7 +16,7 @@ import { load, startRaw, startStandin, until } from "./raw.mjs";
 const ROUNDS = number("ROUNDS", 5);
 const SECONDS = number("SECONDS_PER_ROUND", 2);
 const CONNECTIONS = number("CONNECTIONS", 8);
-const WARM_UP_SECONDS = Math.max(1, SECONDS);
+const WARM_UP_SECONDS = number("WARM_UP_SECONDS", 3);
 
 /** The ordinary local runtime and its simulators in place of workerd alone and the stand-ins. */
 const LOCAL = process.env.RUNTIME === "local";

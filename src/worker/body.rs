@@ -4,7 +4,6 @@ use super::js;
 use crate::body::{Body, BodyError, HostBody};
 use futures::future::BoxFuture;
 use js_sys::Uint8Array;
-use js_sys::futures::JsFuture;
 use std::any::Any;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::ReadableStream;
@@ -14,6 +13,7 @@ use {
     bytes::Bytes,
     futures::future::FutureExt as _,
     http_body::Frame,
+    js_sys::futures::JsFuture,
     std::task::{Context, Poll, ready},
     web_sys::ReadableStreamDefaultReader,
 };

@@ -1,21 +1,15 @@
 //! Between JavaScript's requests and responses and the engine's, without turning header fields or bodies into anything else.
 
-use super::body::{Coding, JsBuffer, JsStream, number};
+use super::body::{Coding, JsBuffer, JsStream};
+use super::headers::{JsHeaders, js_headers};
 use super::js;
 use crate::body::{Body, BodyError};
-use crate::message::{Ask, HeaderFields, Response};
-use crate::semantics::Fields;
-use js_sys::{Array, Uint8Array};
-use std::any::Any;
-use std::borrow::Cow;
+use crate::message::{Ask, Response};
+use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{Headers, RequestInit, RequestRedirect, ResponseInit};
 use worker::send::SendWrapper;
 use worker::{EncodeBody, ResponseBody, ResponseBuilder};
-
-pub(super) fn read(headers: &Headers, name: &str) -> Option<Cow<'static, [u8]>> {
-    headers.get(name).ok().flatten().map(|value| Cow::Owned(value.into_bytes()))
-}
 
 /// The request as the handler gets to see it, where that is another than the client's.
 pub(super) fn masked(inner: &web_sys::Request, ask: &Ask) -> worker::Result<Option<web_sys::Request>> {
@@ -75,101 +69,6 @@ fn host_of(headers: &Headers) -> Result<Headers, JsValue> {
     Ok(alone)
 }
 
-/// Header fields in JavaScript.
-pub(super) struct JsHeaders(pub(super) SendWrapper<Headers>);
-
-impl JsHeaders {
-    pub(super) fn boxed(headers: Headers) -> Box<dyn HeaderFields> {
-        Box::new(Self(SendWrapper(headers)))
-    }
-
-    /// Changes the fields; those of a fetched response are immutable and are copied first.
-    fn change(&mut self, change: impl Fn(&Headers) -> Result<(), JsValue>) {
-        if change(&self.0).is_err()
-            && let Ok(copy) = Headers::new_with_headers(&self.0)
-        {
-            // A value that JavaScript refuses even so is left out.
-            let _ = change(&copy);
-            self.0 = SendWrapper(copy);
-        }
-    }
-}
-
-impl Fields for JsHeaders {
-    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        read(&self.0, name)
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.has(name).unwrap_or(false)
-    }
-
-    fn names(&self) -> Vec<Box<str>> {
-        let mut names = Vec::new();
-        self.for_each(&mut |name, _| names.push(name.into()));
-        names
-    }
-}
-
-impl HeaderFields for JsHeaders {
-    fn set(&mut self, name: &str, value: &str) {
-        self.change(|headers| headers.set(name, value));
-    }
-
-    fn append(&mut self, name: &str, value: &str) {
-        self.change(|headers| headers.append(name, value));
-    }
-
-    fn remove(&mut self, name: &str) {
-        self.change(|headers| headers.delete(name));
-    }
-
-    fn remove_all(&mut self, names: &[&str]) {
-        let names = names.join(" ");
-        self.change(|headers| js::remove_all(headers, &names));
-    }
-
-    fn stamp(&mut self, age: Option<u64>, status: Option<&str>) {
-        let age = age.map_or(-1.0, number);
-        self.change(|headers| js::stamp(headers, age, status.unwrap_or_default()));
-    }
-
-    fn for_each(&self, visit: &mut dyn FnMut(&str, &[u8])) {
-        for line in self.0.entries().into_iter().flatten() {
-            let line: Array = line.unchecked_into();
-            if let (Some(name), Some(value)) = (line.get(0).as_string(), line.get(1).as_string()) {
-                visit(&name, value.as_bytes());
-            }
-        }
-    }
-
-    fn boxed_clone(&self) -> Box<dyn HeaderFields> {
-        Self::boxed(Headers::new_with_headers(&self.0).unwrap_or_else(|_| self.0.0.clone()))
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any + Send> {
-        self
-    }
-}
-
-/// The fields in JavaScript, whichever door they came through.
-pub(super) fn js_headers(headers: Box<dyn HeaderFields>) -> Result<Headers, JsValue> {
-    if !(headers.as_ref() as &dyn Any).is::<JsHeaders>() {
-        let copy = Headers::new()?;
-        headers.for_each(&mut |name, value| {
-            // A value that is no text stays behind: JavaScript has no way to hold it.
-            if let Ok(value) = std::str::from_utf8(value) {
-                let _ = copy.append(name, value);
-            }
-        });
-        return Ok(copy);
-    }
-    match headers.into_any().downcast::<JsHeaders>() {
-        Ok(headers) => Ok(headers.0.0),
-        Err(_) => Headers::new(),
-    }
-}
-
 /// The body in JavaScript, where those of this door are already.
 #[cfg(not(any(feature = "tower", feature = "data")))]
 #[allow(clippy::unused_async, reason = "the Tower door's bodies have to be awaited")]
@@ -214,13 +113,13 @@ const OK: u16 = 200;
 /// The engine's response for the runtime. A hit that is whole already goes out as it is.
 pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
     let Response { status, headers, body, luggage } = response;
-    let headers = js_headers(headers)?;
+    let (headers, stamp) = js_headers(headers)?;
     let (mut coding, mut buffer, mut stream) = (Coding::Automatic, None, None);
     match body.into_host::<JsBuffer>() {
         Ok(found) => (coding, buffer) = (found.coding, Some(found.bytes.0)),
         Err(body) => match body.into_host::<JsStream>() {
             Ok(mut found) => {
-                let whole = if status == OK { found.take_response(&headers) } else { None };
+                let whole = if status == OK && stamp.is_none() { found.take_response(&headers) } else { None };
                 if let Some(response) = whole {
                     return Ok(response);
                 }
@@ -232,7 +131,7 @@ pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
         },
     }
     let init = if let Some(builder) = luggage.and_then(|luggage| luggage.downcast::<Luggage>().ok()) {
-        ResponseInit::from(builder.0.with_status(status).with_headers(worker::Headers(headers)))
+        ResponseInit::from(builder.0.with_status(status).with_headers(worker::Headers(Headers::clone(&headers))))
     } else {
         let init = ResponseInit::new();
         init.set_status(status);
@@ -248,8 +147,11 @@ pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
         _ if null => web_sys::Response::new_with_opt_str_and_init(None, &init),
         (Some(bytes), _) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init),
         (None, stream) => web_sys::Response::new_with_opt_readable_stream_and_init(stream.as_ref(), &init),
-    };
-    Ok(response?)
+    }?;
+    if let Some(stamp) = stamp {
+        stamp.put_on(&response)?;
+    }
+    Ok(response)
 }
 
 /// The exit of the Tower door on Workers: hands the runtime a body that never left JavaScript as it is, and streams

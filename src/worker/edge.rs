@@ -5,7 +5,8 @@
 //! field (`glue.js` does so); the other fields stay where they are, and none is ever copied into Rust.
 
 use super::body::{JsStream, for_store, number};
-use super::convert::{JsHeaders, js_body, js_headers};
+use super::convert::js_body;
+use super::headers::{JsHeaders, own_headers};
 use super::js;
 use crate::body::Body;
 use crate::entry::{StoredResponse, wire};
@@ -82,7 +83,7 @@ impl EdgeTier {
 
     async fn write(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
         let StoredResponse { head, headers, body } = entry;
-        let headers = js_headers(headers).map_err(failed)?;
+        let headers = own_headers(headers).map_err(failed)?;
         let seconds = number(head.freshness.retention_left(now).as_secs().max(1));
         let body = js_body(body, u64::MAX).await.map_err(|_| TierError::Failed("the body broke off".to_owned()))?;
         let (body, length, enforced) = for_store(body, head.length);

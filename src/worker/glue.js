@@ -37,8 +37,9 @@ function remove(headers, names) {
   for (const name of names) if (headers.has(name)) headers.delete(name);
 }
 
-/** Puts Age, unless it is negative, and a member of Cache-Status, unless it is empty, among the fields of an answer. */
-export function stamp(headers, age, status) {
+/** Puts Age, unless it is negative, and a member of Cache-Status, unless it is empty, among the fields, or those of a response. */
+export function stamp(target, age, status) {
+  const headers = target.headers ?? target;
   if (age >= 0) headers.set("age", age);
   if (status !== "") headers.append("cache-status", status);
 }

@@ -67,9 +67,9 @@ extern "C" {
     /// Which of up to 32 `names` are among the fields, one bit each.
     pub(super) fn present(request: &web_sys::Request, names: &Array) -> u32;
 
-    /// Sets `Age`, unless it is negative, and appends to `Cache-Status`, unless that is empty.
+    /// Sets `Age`, unless it is negative, and appends to `Cache-Status`, unless that is empty: of a response, or among fields.
     #[wasm_bindgen(catch)]
-    pub(super) fn stamp(headers: &Headers, age: f64, status: &str) -> Result<(), JsValue>;
+    pub(super) fn stamp(target: &JsValue, age: f64, status: &str) -> Result<(), JsValue>;
 
     #[wasm_bindgen(catch, js_name = bytesOf)]
     pub(super) fn bytes_of(source: &JsValue) -> Result<Promise, JsValue>;

@@ -35,6 +35,7 @@ mod convert;
 #[cfg(feature = "data")]
 mod data;
 mod edge;
+mod headers;
 mod js;
 mod kv;
 mod live;

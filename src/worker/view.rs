@@ -1,6 +1,6 @@
 //! The engine's view of a request in JavaScript: what a rule wants to know is asked for then, by name.
 
-use super::convert::{JsHeaders, read};
+use super::headers::{JsHeaders, read};
 use super::js;
 use crate::engine::UNKEYED_HEADERS;
 use crate::message::RequestView;
@@ -127,7 +127,7 @@ impl Fields for RequestFields {
     }
 
     fn names(&self) -> Vec<Box<str>> {
-        JsHeaders(SendWrapper(Clone::clone(self.headers()))).names()
+        JsHeaders::new(Clone::clone(self.headers())).names()
     }
 }
 

@@ -13,7 +13,8 @@ mod list;
 mod many;
 
 use super::body::{Coding, JsBuffer, JsStream, for_store, number, read_whole};
-use super::convert::{JsHeaders, js_body, js_headers};
+use super::convert::js_body;
+use super::headers::{JsHeaders, js_headers};
 use super::js;
 use crate::body::{Body, BodyError};
 use crate::engine::SMALL_BODY;
@@ -185,7 +186,7 @@ impl KvTier {
         if self.split.is_none() && body.len().or(head.length).is_some_and(|length| length > MAX_VALUE) {
             return Err(TierError::Refused("a KV value holds at most 25 MiB".to_owned()));
         }
-        let headers = js_headers(headers).map_err(failed)?;
+        let (headers, _) = js_headers(headers).map_err(failed)?;
         if (self.split.is_some() || self.bulk_readable) && head.length.is_none() && body.len().is_some() {
             Arc::make_mut(&mut head).length = body.len();
         }
