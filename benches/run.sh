@@ -4,8 +4,9 @@
 #
 # RUNTIME            raw: workerd alone, native stand-ins behind it; local: the ordinary local runtime with its simulators, which writes
 #                    target/bench-local.json and .svg (raw)
-# ROUNDS             interleaved rounds (15, local 5)
-# SECONDS_PER_ROUND  load per candidate and round (0.25)
+# ROUNDS             interleaved rounds (7, local 5)
+# SECONDS_PER_ROUND  load per candidate and round (0.4)
+# WARM_UP_SECONDS    the same before the first round, not counted: long enough for the engine to compile what is hot (3)
 # SCENARIOS          only those whose name contains one of these words ("l1 miss")
 # CANDIDATES         only these besides the references ("js-hand layercake")
 # CONNECTIONS        concurrent connections (8)
@@ -21,7 +22,7 @@ local) report=bench-local STARTS=0 ROUNDS=${ROUNDS:-5} ;;
 *) echo "RUNTIME is raw or local" >&2 && exit 2 ;;
 esac
 [ -z "${SCENARIOS:-}${CANDIDATES:-}" ] || STARTS=${STARTS:-0}
-STARTS=${STARTS:-15} ROUNDS=${ROUNDS:-15} SECONDS_PER_ROUND=${SECONDS_PER_ROUND:-0.25}
+STARTS=${STARTS:-15} ROUNDS=${ROUNDS:-7} SECONDS_PER_ROUND=${SECONDS_PER_ROUND:-0.4}
 export RUNTIME STARTS ROUNDS SECONDS_PER_ROUND
 
 cargo build --quiet --profile tools -p standin
