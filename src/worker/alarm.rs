@@ -54,19 +54,17 @@ impl Alarm {
 
     /// Wakes those whose time has come.
     fn ring(self: &Rc<Self>) {
-        let (now, mut due) = (now(), Vec::new());
-        let state = &mut *self.0.borrow_mut();
-        state.set = None;
-        state.waits.retain(|wait| {
-            let waits = wait.until > now;
-            if !waits {
-                due.push(wait.waker.clone());
-            }
-            waits
-        });
-        state.set(self, now);
-        // A waker puts its task into a queue; none is polled meanwhile.
-        due.into_iter().for_each(Waker::wake);
+        let due: Vec<_> = {
+            let (now, state) = (now(), &mut *self.0.borrow_mut());
+            state.set = None;
+            let due = state.waits.extract_if(.., |wait| wait.until <= now).collect();
+            state.set(self, now);
+            due
+        };
+        // What a waker does may come back here.
+        for wait in due {
+            wait.waker.wake();
+        }
     }
 }
 
@@ -96,7 +94,7 @@ impl State {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
-        if let Some((_, timer)) = &self.0.borrow().set {
+        if let Some((_, timer)) = &self.0.get_mut().set {
             js::clear_timeout(timer);
         }
     }
@@ -131,8 +129,12 @@ impl Future for Sleep {
 
 impl Drop for Sleep {
     fn drop(&mut self) {
-        if let Some(number) = self.number {
-            self.alarm.0.borrow_mut().waits.retain(|wait| wait.number != number);
-        }
+        let over = |state: &mut State| {
+            let place = state.waits.iter().position(|wait| Some(wait.number) == self.number)?;
+            Some(state.waits.swap_remove(place))
+        };
+        // Its waker goes when nothing is borrowed: that may come back here.
+        let over = over(&mut self.alarm.0.borrow_mut());
+        drop(over);
     }
 }

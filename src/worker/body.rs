@@ -2,6 +2,7 @@
 
 use super::js;
 use crate::body::{Body, BodyError, HostBody};
+use crate::engine::SMALL_BODY;
 use futures::future::BoxFuture;
 use js_sys::Uint8Array;
 use std::any::Any;
@@ -321,7 +322,7 @@ impl HostBody for JsStream {
     }
 
     fn slice(mut self: Box<Self>, first: u64, length: u64) -> Body {
-        let of = self.length.map_or(f64::INFINITY, number);
+        let of = self.length.filter(|length| *length <= SMALL_BODY).map_or(f64::INFINITY, number);
         let sliced = self.take().map(|stream| js::slice(&stream, number(first), number(length), of));
         match sliced {
             Some(Ok(stream)) => Self::with(Source::Stream(stream), Some(length), true, self.coding),

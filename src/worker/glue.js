@@ -29,12 +29,8 @@ export function signal() {
 
 /** Removes fields, their names with a space between them. */
 export function removeAll(headers, names) {
-  remove(headers, names.split(" "));
-}
-
-function remove(headers, names) {
   // To look is cheaper than to delete what is not there.
-  for (const name of names) if (headers.has(name)) headers.delete(name);
+  for (const name of names.split(" ")) if (headers.has(name)) headers.delete(name);
 }
 
 /** Puts Age, unless it is negative, and a member of Cache-Status, unless it is empty, among the fields, or those of a response. */
@@ -136,15 +132,12 @@ export function fixed(stream, length) {
   return stream.pipeThrough(new FixedLengthStream(length));
 }
 
-// The longest body that is read whole for a part of it, in bytes: by the runtime's own hands, and not piece by piece.
-const SHORT = 256 << 10;
-
 /**
- * A part of a stream of so many bytes: as many as length says, from the place first on; what lies behind them is not read where it
- * is much.
+ * A part of a stream: as many bytes as length says, from the place first on. A stream of so many bytes is read whole, by the runtime's
+ * own hands, and not piece by piece; of an infinite one what lies behind the part is not read.
  */
 export function slice(stream, first, length, of) {
-  if (of > SHORT) return passed(stream, first, length);
+  if (of === Infinity) return passed(stream, first, length);
   const { readable, writable } = new FixedLengthStream(length);
   const writer = writable.getWriter();
   const copy = async () => {
@@ -379,7 +372,7 @@ function cacheOf(name) {
 const HEAD = "x-layercake";
 
 // What is said anew of each answer, or by the cache itself.
-const OTHERS = ["age", "cf-cache-status"];
+const OTHERS = "age cf-cache-status";
 
 // The records of a content coding and of Cache-Control among those of a head.
 const CODED = "h16:content-encoding";
@@ -441,7 +434,7 @@ export async function matchIn(name, url) {
 
 /** Stores a response of these fields and this body, with its head, for so many seconds, whole or not at all. */
 export async function putIn(name, url, head, headers, seconds, body, length, enforced) {
-  const cache = name === undefined ? cacheOf() : await cacheOf(name);
+  const cache = await cacheOf(name);
   const records = [];
   for (const field of DISPLACED) {
     if (!headers.has(field)) continue;
@@ -450,7 +443,7 @@ export async function putIn(name, url, head, headers, seconds, body, length, enf
     for (const line of lines) records.push(record(field, line));
     headers.delete(field);
   }
-  remove(headers, OTHERS);
+  removeAll(headers, OTHERS);
   headers.set(HEAD, withFields(head, records));
   headers.set("cache-control", `max-age=${seconds}`);
   const fitted = fit(body, length, enforced);

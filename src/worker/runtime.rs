@@ -106,18 +106,15 @@ impl Runtime for WorkerRuntime {
     }
 
     #[cfg(feature = "data")]
-    #[cfg(feature = "data")]
     fn adopt(&self, bytes: bytes::Bytes) -> Body {
         super::body::adopt(&bytes)
     }
 
     #[cfg(feature = "data")]
-    #[cfg(feature = "data")]
     fn compress(&self, body: Body) -> Result<Body, Body> {
         super::body::coded(body, js::compressed)
     }
 
-    #[cfg(feature = "data")]
     #[cfg(feature = "data")]
     fn decompress(&self, body: Body) -> Result<Body, Body> {
         super::body::coded(body, js::decompressed)

@@ -42,11 +42,8 @@ fn without_a_table_nothing_is_kept_and_nothing_found() {
 
 #[test]
 fn a_touch_brings_back_nothing_that_was_changed_elsewhere() {
-    let (here, there) = {
-        let here = Shop::new();
-        let there = here.far_away();
-        (here, there)
-    };
+    let here = Shop::new();
+    let there = here.far_away();
     here.put("a", 1);
     here.pass(secs(90));
     there.put("a", 2);
@@ -62,11 +59,8 @@ fn a_touch_brings_back_nothing_that_was_changed_elsewhere() {
 
 #[test]
 fn a_bundle_is_changed_as_it_is_elsewhere_or_not_at_all() {
-    let (here, there) = {
-        let here = Shop::new();
-        let there = here.far_away();
-        (here, there)
-    };
+    let here = Shop::new();
+    let there = here.far_away();
     let update = |shop: &Shop, name: &'static str| {
         shop.asked.set(shop.asked.get() + 1);
         shop.runtime

@@ -7,14 +7,14 @@ use worker::*;
 mod axum;
 #[cfg(not(any(feature = "hand", feature = "hand-kv", feature = "layercake", feature = "axum")))]
 mod bare;
-#[cfg(all(feature = "layercake", not(feature = "weighed")))]
+#[cfg(all(feature = "layercake", feature = "scenes"))]
 mod cached;
 #[cfg(any(feature = "hand", feature = "hand-kv"))]
 mod hand;
+#[cfg(all(feature = "layercake", not(feature = "scenes")))]
+mod plain;
 #[cfg(feature = "scenes")]
 mod scenes;
-#[cfg(feature = "weighed")]
-mod weighed;
 
 /// The Worker that all candidates share.
 #[cfg(not(feature = "axum"))]

@@ -1,4 +1,4 @@
-//! layercake with one more of its features in use, to be weighed; never run.
+//! layercake without the scenes, and with one more of its features in use, to be weighed.
 
 #[cfg(not(feature = "size-json"))]
 use std::time::Duration;
@@ -8,7 +8,6 @@ use layercake::{CacheConfig, ConfigError, worker::Isolate};
 use layercake::{Policy, SchemaVersion, StatusForm};
 use worker::*;
 
-/// As that of the candidate `layercake`.
 #[cfg(not(feature = "size-json"))]
 fn table() -> std::result::Result<CacheConfig, ConfigError> {
     let item = Policy::ttl(Duration::from_secs(86_400));
