@@ -41,6 +41,7 @@ mod kv;
 mod live;
 mod runtime;
 mod view;
+mod wakes;
 
 pub use convert::into_response;
 #[cfg(feature = "data")]
@@ -50,6 +51,7 @@ pub use kv::KvTier;
 pub use live::TableState;
 pub use runtime::WorkerRuntime;
 pub use view::EventRequest;
+pub use wakes::wake_by_promises;
 
 use crate::engine::{Cache, CacheConfig, ConfigError, Origin};
 use crate::message::{Ask, RequestView as _, Response};
