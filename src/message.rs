@@ -2,8 +2,10 @@
 
 use crate::body::Body;
 mod http_fields;
+mod http_headers;
 
 pub use http_fields::HttpFields;
+pub use http_headers::HttpHeaders;
 
 use crate::semantics::{Fields, decimal, joined};
 use std::any::Any;

@@ -1,7 +1,7 @@
 use super::{CacheLayer, Handled};
 use crate::body::Body;
 use crate::engine::Origin;
-use crate::message::{Ask, HeaderFields, HttpFields, RequestView, Response};
+use crate::message::{Ask, HeaderFields, HttpFields, HttpHeaders, RequestView, Response};
 use crate::semantics::Fields;
 use crate::semantics::invalidation::without_default_port;
 #[cfg(feature = "axum")]
@@ -257,7 +257,7 @@ where
     };
     Response {
         status: parts.status.as_u16(),
-        headers: Box::new(parts.headers),
+        headers: Box::new(HttpHeaders::from(parts.headers)),
         body,
         luggage: Some(Box::new(parts.extensions)),
     }
@@ -276,7 +276,7 @@ fn to_http(response: Response) -> http::Response<Body> {
 
 /// The fields as a `HeaderMap`, whatever tier they come from.
 fn native(headers: Box<dyn HeaderFields>) -> HeaderMap {
-    if !(headers.as_ref() as &dyn Any).is::<HeaderMap>() {
+    if !(headers.as_ref() as &dyn Any).is::<HttpHeaders>() {
         let mut map = HeaderMap::new();
         headers.for_each(&mut |name, value| {
             if let (Ok(name), Ok(value)) = (http::HeaderName::try_from(name), http::HeaderValue::from_bytes(value)) {
@@ -285,7 +285,7 @@ fn native(headers: Box<dyn HeaderFields>) -> HeaderMap {
         });
         return map;
     }
-    headers.into_any().downcast().map(|map| *map).unwrap_or_default()
+    headers.into_any().downcast().map(|ours: Box<HttpHeaders>| ours.into_map()).unwrap_or_default()
 }
 
 /// The view of an `http` request.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::{Empty, Full};
 use layercake::layer::{CacheLayer, CacheService};
-use layercake::message::{Ask, HttpFields, RequestView, Response};
+use layercake::message::{Ask, HttpFields, HttpHeaders, RequestView, Response};
 use layercake::policy::Level;
 use layercake::semantics::Fields;
 use layercake::tier::{MemoryTier, Tier};
@@ -113,7 +113,7 @@ impl Origin for Handler {
     type Error = Infallible;
 
     fn fetch(self, _: Ask) -> impl Future<Output = Result<Response, Infallible>> + Send {
-        let (headers, body) = (Box::new((*self.0).clone()), Body::from(Bytes::from_static(BODY)));
+        let (headers, body) = (Box::new(HttpHeaders::from((*self.0).clone())), Body::from(Bytes::from_static(BODY)));
         ready(Ok(Response { status: 200, headers, body, luggage: None }))
     }
 }
