@@ -217,7 +217,7 @@ impl JsStream {
     /// The response this is the body of, when these are its header fields.
     pub(super) fn take_response(&mut self, headers: &web_sys::Headers) -> Option<web_sys::Response> {
         match self.source.take()?.0 {
-            Source::Response(response) if js_sys::Object::is(&response.headers(), headers) => Some(response),
+            Source::Response(response) if js::are_of(headers, &response) => Some(response),
             source => {
                 self.source = Some(SendWrapper(source));
                 None

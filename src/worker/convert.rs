@@ -1,7 +1,7 @@
 //! Between JavaScript's requests and responses and the engine's, without turning header fields or bodies into anything else.
 
 use super::body::{Coding, JsBuffer, JsStream};
-use super::headers::{JsHeaders, js_headers};
+use super::headers::{JsHeaders, Stamp, js_headers};
 use super::js;
 use crate::body::{Body, BodyError};
 use crate::message::{Ask, Response};
@@ -114,44 +114,36 @@ const OK: u16 = 200;
 pub(super) fn to_web(response: Response) -> worker::Result<web_sys::Response> {
     let Response { status, headers, body, luggage } = response;
     let (headers, stamp) = js_headers(headers)?;
-    let (mut coding, mut buffer, mut stream) = (Coding::Automatic, None, None);
-    match body.into_host::<JsBuffer>() {
-        Ok(found) => (coding, buffer) = (found.coding, Some(found.bytes.0)),
+    let (coding, mut given) = match body.into_host::<JsBuffer>() {
+        Ok(found) => (found.coding, found.bytes.0.into()),
         Err(body) => match body.into_host::<JsStream>() {
             Ok(mut found) => {
                 let whole = if status == OK && stamp.is_none() { found.take_response(&headers) } else { None };
                 if let Some(response) = whole {
                     return Ok(response);
                 }
-                coding = found.coding();
-                stream = found.take();
+                (found.coding(), found.take().map_or(JsValue::NULL, Into::into))
             }
             // The engine's own words.
-            Err(body) => buffer = body.as_bytes().map(|bytes| Uint8Array::from(bytes.as_ref())),
+            Err(body) => {
+                let bytes = body.as_bytes().map(|bytes| Uint8Array::from(bytes.as_ref()));
+                (Coding::Automatic, bytes.map_or(JsValue::NULL, Into::into))
+            }
         },
-    }
-    let init = if let Some(builder) = luggage.and_then(|luggage| luggage.downcast::<Luggage>().ok()) {
-        ResponseInit::from(builder.0.with_status(status).with_headers(worker::Headers(Headers::clone(&headers))))
-    } else {
-        let init = ResponseInit::new();
-        init.set_status(status);
-        if coding == Coding::Applied && headers.has("content-encoding").unwrap_or(false) {
-            js::set(&init, "encodeBody", &JsValue::from_str("manual"));
-        }
-        init.set_headers(&headers);
-        init
     };
     // Fetch standard: these statuses take no body, and a constructor given one throws.
-    let null = matches!(status, 101 | 204 | 205 | 304) || (buffer.is_none() && stream.is_none());
-    let response = match (buffer, stream) {
-        _ if null => web_sys::Response::new_with_opt_str_and_init(None, &init),
-        (Some(bytes), _) => web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init),
-        (None, stream) => web_sys::Response::new_with_opt_readable_stream_and_init(stream.as_ref(), &init),
-    }?;
-    if let Some(stamp) = stamp {
-        stamp.put_on(&response)?;
+    if matches!(status, 101 | 204 | 205 | 304) {
+        given = JsValue::NULL;
     }
-    Ok(response)
+    let init = match luggage.and_then(|luggage| luggage.downcast::<Luggage>().ok()) {
+        Some(builder) => {
+            let headers = worker::Headers(Headers::clone(&headers));
+            ResponseInit::from(builder.0.with_status(status).with_headers(headers)).into()
+        }
+        None => JsValue::UNDEFINED,
+    };
+    let (age, said) = stamp.as_ref().map_or((-1.0, ""), Stamp::parts);
+    Ok(js::respond(&given, status, &headers, coding == Coding::Applied, &init, age, said)?)
 }
 
 /// The exit of the Tower door on Workers: hands the runtime a body that never left JavaScript as it is, and streams

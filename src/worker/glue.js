@@ -33,11 +33,26 @@ export function removeAll(headers, names) {
   for (const name of names.split(" ")) if (headers.has(name)) headers.delete(name);
 }
 
-/** Puts Age, unless it is negative, and a member of Cache-Status, unless it is empty, among the fields, or those of a response. */
-export function stamp(target, age, status) {
-  const headers = target.headers ?? target;
+/** Puts Age, unless it is negative, and a member of Cache-Status, unless it is empty, among the fields. */
+export function stamp(headers, age, status) {
   if (age >= 0) headers.set("age", age);
   if (status !== "") headers.append("cache-status", status);
+}
+
+/**
+ * A response with these fields, or as `init` wants it; `applied` is whether the body is in the coding already that they name. What is said of it:
+ * see `stamp`.
+ */
+export function respond(body, status, headers, applied, init, age, cacheStatus) {
+  init ??= applied && headers.has("content-encoding") ? { status, headers, encodeBody: "manual" } : { status, headers };
+  const response = new Response(body, init);
+  stamp(response.headers, age, cacheStatus);
+  return response;
+}
+
+/** Whether these are the fields of this response, the very same. */
+export function areOf(headers, response) {
+  return response.headers === headers;
 }
 
 // ---- Futures

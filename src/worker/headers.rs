@@ -27,9 +27,14 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    /// Says so in the fields of a response, or among these.
-    pub(super) fn put_on(&self, target: &JsValue) -> Result<(), JsValue> {
-        js::stamp(target, self.age, &self.status)
+    /// Says so among these fields.
+    fn put_on(&self, headers: &Headers) -> Result<(), JsValue> {
+        js::stamp(headers, self.age, &self.status)
+    }
+
+    /// Age and status, for [`js::respond`].
+    pub(super) fn parts(&self) -> (f64, &str) {
+        (self.age, &self.status)
     }
 }
 

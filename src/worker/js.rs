@@ -71,9 +71,26 @@ extern "C" {
     /// Which of up to 32 `names` are among the fields, one bit each.
     pub(super) fn present(request: &web_sys::Request, names: &Array) -> u32;
 
-    /// Sets `Age`, unless it is negative, and appends to `Cache-Status`, unless that is empty: of a response, or among fields.
+    /// Sets `Age`, unless it is negative, and appends to `Cache-Status`, unless that is empty.
     #[wasm_bindgen(catch)]
-    pub(super) fn stamp(target: &JsValue, age: f64, status: &str) -> Result<(), JsValue>;
+    pub(super) fn stamp(headers: &Headers, age: f64, status: &str) -> Result<(), JsValue>;
+
+    /// A response with these fields, or as `init` wants it, and what is said of it as by [`stamp`]. `applied`: the body is in the
+    /// coding already that the fields name.
+    #[wasm_bindgen(catch)]
+    pub(super) fn respond(
+        body: &JsValue,
+        status: u16,
+        headers: &Headers,
+        applied: bool,
+        init: &JsValue,
+        age: f64,
+        cache_status: &str,
+    ) -> Result<web_sys::Response, JsValue>;
+
+    /// Whether these are the fields of this response, the very same.
+    #[wasm_bindgen(js_name = areOf)]
+    pub(super) fn are_of(headers: &Headers, response: &web_sys::Response) -> bool;
 
     #[wasm_bindgen(catch, js_name = bytesOf)]
     pub(super) fn bytes_of(source: &JsValue) -> Result<Promise, JsValue>;
