@@ -1,11 +1,10 @@
 //! One entry on its way into the tiers, behind the response.
 
-use super::breaker::Way;
-use super::landing::Landing;
 use super::lookup::SMALL_BODY;
 use super::parts::joined;
 use super::plan::{Plan, Question};
-use super::retry::{Source, is_worth_another_try};
+use super::resilience::{Again, Landing, is_spare};
+use super::tiers::Way;
 use super::{Cache, is_l2};
 use crate::body::Body;
 use crate::entry::{Head, StoredResponse};
@@ -94,7 +93,7 @@ impl Cache {
                 continue;
             }
             match tier.takes(length) {
-                Takes::Nothing if tier.level() == Level::Hot || tier.is_spare() => leavers.push(Arc::clone(tier)),
+                Takes::Nothing if tier.level() == Level::Hot || is_spare(tier) => leavers.push(Arc::clone(tier)),
                 Takes::Nothing => {}
                 takes => takers.push((takes, Arc::clone(tier))),
             }
@@ -237,7 +236,7 @@ impl Store {
         let leavers = std::mem::take(&mut self.leavers);
         for tier in leavers {
             match tier.takes(length) {
-                takes if tier.level() == Level::Hot && !tier.is_spare() && takes != Takes::Nothing => {
+                takes if tier.level() == Level::Hot && !is_spare(&tier) && takes != Takes::Nothing => {
                     self.takers.insert(0, (takes, tier));
                 }
                 _ => self.leavers.push(tier),
@@ -249,7 +248,7 @@ impl Store {
     /// another can take the stream.
     fn source(&self) -> Option<usize> {
         let living = &self.cache.config.0.living;
-        let fails = |way| living.breakers.is_open(Level::L1, way);
+        let fails = |way| living.guard.breakers.is_open(Level::L1, way);
         let streams = |skip_l1: bool| {
             self.takers
                 .iter()
@@ -279,27 +278,20 @@ impl Store {
                 None => landing.release(now),
             }
         }
-        let (mut stored, mut streams) = (false, None);
-        let mut again = None;
+        let (mut stored, mut again) = (false, Again::default());
         for (takes, tier) in &self.takers {
             let Some(copy) = entry.try_clone() else { continue };
             match self.put(tier, copy, tier.write_timeout()).await {
                 Ok(()) => {
                     stored = true;
-                    streams = streams.or_else(|| (*takes == Takes::Stream).then(|| Arc::clone(tier)));
+                    if *takes == Takes::Stream {
+                        again.taken_by(tier);
+                    }
                 }
-                Err(trouble) if is_worth_another_try(tier, trouble) => again = Some(Arc::clone(tier)),
-                Err(_) => {}
+                Err(trouble) => again.refused_by(tier, trouble),
             }
         }
-        if let Some(tier) = again {
-            // No large body waits in memory.
-            if entry.body.len().is_some_and(|length| length <= SMALL_BODY) {
-                self.retry_behind(tier, Source::Entry(entry));
-            } else if let Some(first) = streams {
-                self.retry_behind(tier, Source::Tier(first, entry.with_body(Body::empty())));
-            }
-        }
+        self.write_again(again, entry);
         stored
     }
 
@@ -320,21 +312,20 @@ impl Store {
         if !taken {
             return false;
         }
-        let mut again = None;
+        let mut again = Again::default();
+        again.taken_by(&first);
         for (place, (_, tier)) in self.takers.iter().enumerate() {
             // What is passed over gets it with a hit.
             if place == source || (place < source && tier.level() == Level::L1) {
                 continue;
             }
             match self.copy(&first, tier, fields.with_body(Body::empty())).await {
-                Some(Err(trouble)) if is_worth_another_try(tier, trouble) => again = Some(Arc::clone(tier)),
-                Some(_) => {}
+                Some(Err(trouble)) => again.refused_by(tier, trouble),
+                Some(Ok(())) => {}
                 None => return false,
             }
         }
-        if let Some(tier) = again {
-            self.retry_behind(tier, Source::Tier(first, fields));
-        }
+        self.copy_again(again, fields);
         true
     }
 

@@ -1,8 +1,8 @@
 //! Asking the tiers: in time, not when they are known to fail, and with everything that goes wrong counted.
 
 use super::Cache;
-use super::breaker::{Verdict, Way};
 use super::plan::Plan;
+use super::resilience::is_spare;
 use crate::entry::StoredResponse;
 use crate::policy::{CacheKey, RouteId};
 use crate::runtime::within;
@@ -12,6 +12,22 @@ use futures::future::BoxFuture;
 use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What is asked of a tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Read,
+    Write,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Well,
+    Badly,
+    /// There is nothing left of the quota.
+    Exhausted,
+}
 
 /// An entry whose body is of another length than its head says is cut short, whatever the tier made of it.
 fn is_whole(entry: &StoredResponse) -> bool {
@@ -46,8 +62,8 @@ impl Cache {
             return self.found(route, key, tier, Some(tier.get(key, since).await));
         };
         // What stands in for L2 has no circuit, least of all L2's.
-        let guarded = !tier.is_spare();
-        if guarded && !living.breakers.lets_through(level, Way::Read, since) {
+        let guarded = !is_spare(tier);
+        if guarded && !living.guard.breakers.lets_through(level, Way::Read, since) {
             self.skipped(route, tier, Operation::Get);
             return Err(Trouble::Skipped);
         }
@@ -60,7 +76,7 @@ impl Cache {
         }
         let found = self.found(route, key, tier, got);
         if guarded {
-            living.breakers.note(level, Way::Read, since, now, verdict(found.as_ref().err()));
+            living.guard.breakers.note(level, Way::Read, since, now, verdict(found.as_ref().err()));
         }
         found
     }
@@ -74,8 +90,8 @@ impl Cache {
         tier: &Arc<dyn Tier>,
     ) -> Vec<Option<StoredResponse>> {
         let (since, level, living) = (self.now(), tier.level(), &self.config.0.living);
-        let guarded = tier.timeout().is_some() && !tier.is_spare();
-        if guarded && !living.breakers.lets_through(level, Way::Read, since) {
+        let guarded = tier.timeout().is_some() && !is_spare(tier);
+        if guarded && !living.guard.breakers.lets_through(level, Way::Read, since) {
             self.skipped(route, tier, Operation::Get);
             return Vec::new();
         }
@@ -86,7 +102,7 @@ impl Cache {
         let Some(got) = got else {
             self.failed(route, tier, Operation::Get, Trouble::TimedOut, Event::TierFailed, None);
             if guarded {
-                living.breakers.note(level, Way::Read, since, self.now(), Verdict::Badly);
+                living.guard.breakers.note(level, Way::Read, since, self.now(), Verdict::Badly);
             }
             return Vec::new();
         };
@@ -102,7 +118,7 @@ impl Cache {
         });
         let found = found.collect();
         if guarded {
-            living.breakers.note(level, Way::Read, since, self.now(), verdict(worst.as_ref()));
+            living.guard.breakers.note(level, Way::Read, since, self.now(), verdict(worst.as_ref()));
         }
         found
     }
@@ -151,8 +167,8 @@ impl Cache {
         entry: StoredResponse,
         limit: Option<Duration>,
     ) -> Result<(), Trouble> {
-        let (since, level, breakers) = (self.now(), tier.level(), &self.config.0.living.breakers);
-        let guarded = tier.timeout().is_some() && !tier.is_spare();
+        let (since, level, breakers) = (self.now(), tier.level(), &self.config.0.living.guard.breakers);
+        let guarded = tier.timeout().is_some() && !is_spare(tier);
         // What is not read need not be written.
         if guarded && (breakers.is_open(level, Way::Read) || !breakers.lets_through(level, Way::Write, since)) {
             self.skipped(route, tier, Operation::Put);

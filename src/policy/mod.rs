@@ -10,18 +10,22 @@ pub mod lint;
 mod name_map;
 mod named;
 pub mod path;
+#[cfg(feature = "resilience")]
 mod patience;
 mod pattern;
 pub mod query;
 pub mod routes;
+mod spread;
 mod tiers;
 
 pub use key::{CacheKey, KeyPrefix, SchemaVersion};
 pub(crate) use keyer::{Computed, Keyer, Values};
 pub use named::DataKey;
+#[cfg(feature = "resilience")]
 use patience::Patience;
 pub use query::QueryKey;
 pub use routes::{RouteId, Routes};
+use spread::Spread;
 pub use tiers::{Level, Tiers};
 
 use crate::semantics::storage::{Lifetime, StoreRules};
@@ -89,7 +93,9 @@ pub(crate) struct Terms {
     pub(crate) strip_targets: bool,
     pub(crate) narrow: Vec<Narrow>,
     pub(crate) verify: Option<u32>,
+    #[cfg(feature = "resilience")]
     pub(crate) patience: Patience,
+    pub(crate) spread: Spread,
     pub(crate) store: StoreRules,
     /// A default lifetime was given that cannot have an effect.
     #[cfg(feature = "lint")]
@@ -126,7 +132,9 @@ impl Policy {
             strip_targets: false,
             narrow: Vec::new(),
             verify: None,
+            #[cfg(feature = "resilience")]
             patience: Patience::default(),
+            spread: Spread::default(),
             store,
             #[cfg(feature = "lint")]
             idle_default: false,

@@ -62,6 +62,7 @@ extern "C" {
     pub(super) fn remove_all(headers: &Headers, names: &str) -> Result<(), JsValue>;
 
     /// A promise, and the function that resolves it.
+    #[cfg(feature = "resilience")]
     pub(super) fn signal() -> Array;
 
     /// Which of up to 32 `names` are among the fields, one bit each.

@@ -40,6 +40,8 @@ mod js;
 mod kv;
 mod live;
 mod runtime;
+#[cfg(feature = "resilience")]
+mod signal;
 mod view;
 
 pub use convert::into_response;
