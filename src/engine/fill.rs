@@ -11,13 +11,12 @@ use crate::entry::{Declared, Head, StoredResponse};
 use crate::message::{HeaderFields, Response};
 use crate::policy::Level;
 use crate::semantics::cache_control::TARGETS;
-use crate::semantics::freshness::{Freshness, Timestamp, millis};
+use crate::semantics::freshness::{Freshness, Timestamp};
 use crate::semantics::status::CacheStatus;
 use crate::semantics::storage::{NotStored, RequestFacts, Storable, storable};
 use crate::semantics::{Fields, date, decimal, list_members, validation::weaken};
 use crate::stats::Event;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// An answer, and how it was come by.
 pub(super) struct Fetched {
@@ -163,16 +162,6 @@ impl Cache {
             return Err(NotStored::Variants);
         }
         Ok((storable, slot))
-    }
-
-    /// Takes off what the policy's jitter may take.
-    fn shorten(&self, plan: &Plan, freshness: &mut Freshness) {
-        let percent = u64::from(plan.policy.terms.spread.jitter);
-        if percent > 0 {
-            // In parts of 2^8; ten years in milliseconds times 50 times 2^8 are far below 2^64.
-            let part = percent * u64::from(self.runtime.random() >> 24);
-            freshness.lifetime -= Duration::from_millis(millis(freshness.lifetime) * part / (100 << 8));
-        }
     }
 
     /// The entry for `response`.

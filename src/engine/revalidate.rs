@@ -12,12 +12,11 @@ use super::{Cache, Origin};
 use crate::entry::{Head, StoredResponse};
 use crate::message::Response;
 use crate::runtime::within;
-use crate::semantics::freshness::{Timestamp, millis};
+use crate::semantics::freshness::Timestamp;
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::validation::Validators;
 use crate::stats::Event;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The stale entry that was found, but for its body, which is the client's.
 #[derive(Default)]
@@ -33,25 +32,7 @@ impl Stale {
     }
 }
 
-/// Whether a use of an entry with so much of its lifetime left refreshes it early. The probability doubles every eighth of the
-/// window, from 1 in 128 in its first to certainty in its last, so that of many uses one of the first does and of few one of the last.
-fn is_due_early(window: Duration, left: Duration, random: impl FnOnce() -> u32) -> bool {
-    if left >= window {
-        return false;
-    }
-    let eighths = (8 * millis(left)).checked_div(millis(window)).unwrap_or(u64::MAX);
-    u64::from(random().leading_zeros()) >= eighths
-}
-
 impl Cache {
-    /// Whether this use of a fresh entry refreshes it.
-    pub(super) fn wants_refresh(&self, plan: &Plan, question: &Question, hit: &Hit) -> bool {
-        let Some(window) = plan.policy.terms.spread.refresh_early else { return false };
-        let head = &hit.entry.head;
-        let left = head.freshness.lifetime.saturating_sub(head.freshness.age(self.now()));
-        head.part.is_none() && !question.no_store && is_due_early(window, left, || self.runtime.random())
-    }
-
     /// Refreshes the entry that was found behind the response, unless somebody does so already.
     pub(super) fn refresh_behind<O: Origin>(&self, plan: &Plan, question: &Arc<Question>, hit: &Hit, origin: O) {
         let (name, leases) = (question.slot().name(), &self.config.0.living.leases);
@@ -177,28 +158,5 @@ impl Cache {
             }
         }
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearer_the_end_the_likelier() {
-        let window = Duration::from_secs(8);
-        let share = |left: u64| {
-            let mut due = 0;
-            for n in 0..1024_u32 {
-                due += u32::from(is_due_early(window, Duration::from_millis(left), || n << 22));
-            }
-            due
-        };
-        assert_eq!([9000, 8000, 7999, 7000, 1000, 999, 0].map(share), [0, 0, 8, 8, 512, 1024, 1024]);
-    }
-
-    #[test]
-    fn a_window_of_nothing_refreshes_nothing() {
-        assert!(!is_due_early(Duration::ZERO, Duration::ZERO, || 0));
     }
 }

@@ -17,7 +17,7 @@ use super::tiers::{Verdict, Way};
 use super::{Answer, Cache, Origin};
 use crate::entry::StoredResponse;
 use crate::policy::{Level, Tiers};
-use crate::semantics::freshness::Timestamp;
+use crate::semantics::freshness::{Freshness, Timestamp};
 use crate::semantics::status::ForwardReason;
 use crate::stats::Trouble;
 use crate::tier::Tier;
@@ -123,6 +123,12 @@ impl Cache {
         let answer = self.ask(plan, &question, reason, stored, origin).await;
         (question, answer)
     }
+
+    pub(super) const fn wants_refresh(&self, _: &Plan, _: &Question, _: &Hit) -> bool {
+        false
+    }
+
+    pub(super) const fn shorten(&self, _: &Plan, _: &mut Freshness) {}
 
     pub(super) fn idle_spares(&self, _: Tiers) -> impl Iterator<Item = &Arc<dyn Tier>> {
         std::iter::empty()

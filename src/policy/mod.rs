@@ -15,7 +15,6 @@ mod patience;
 mod pattern;
 pub mod query;
 pub mod routes;
-mod spread;
 mod tiers;
 
 pub use key::{CacheKey, KeyPrefix, SchemaVersion};
@@ -25,7 +24,6 @@ pub use named::DataKey;
 use patience::Patience;
 pub use query::QueryKey;
 pub use routes::{RouteId, Routes};
-use spread::Spread;
 pub use tiers::{Level, Tiers};
 
 use crate::semantics::storage::{Lifetime, StoreRules};
@@ -95,7 +93,6 @@ pub(crate) struct Terms {
     pub(crate) verify: Option<u32>,
     #[cfg(feature = "resilience")]
     pub(crate) patience: Patience,
-    pub(crate) spread: Spread,
     pub(crate) store: StoreRules,
     /// A default lifetime was given that cannot have an effect.
     #[cfg(feature = "lint")]
@@ -134,7 +131,6 @@ impl Policy {
             verify: None,
             #[cfg(feature = "resilience")]
             patience: Patience::default(),
-            spread: Spread::default(),
             store,
             #[cfg(feature = "lint")]
             idle_default: false,

@@ -5,6 +5,7 @@
 //! | `wait`, `detach` | for how long a visitor waits for the origin; seeing a call of it through |
 //! | `join`, `flight`, `landing` | waiting for another request's call of the origin |
 //! | `markers` | one refresh in a data centre |
+//! | `spread` | refreshes before an entry expires, lifetimes that differ |
 //! | `breaker`, `spare` | a tier that fails is left alone; what stands in for L2 meanwhile |
 //! | `retry` | writes to L2 are tried again |
 //!
@@ -19,6 +20,7 @@ mod landing;
 mod markers;
 mod retry;
 mod spare;
+mod spread;
 mod wait;
 
 pub(super) use landing::Landing;

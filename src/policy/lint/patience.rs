@@ -37,7 +37,7 @@ fn soft_behind_hard(rule: &Rule, _: &Table) -> Option<Found> {
 
 fn early_always(rule: &Rule, _: &Table) -> Option<Found> {
     let (window, ttl) = (
-        rule.policy.terms.spread.refresh_early?,
+        rule.policy.terms.patience.refresh_early?,
         match rule.policy.terms.store.lifetime {
             Lifetime::Owner(ttl) => ttl,
             Lifetime::Fields(_) => return None,

@@ -36,7 +36,7 @@ fn idle_settings(rule: &Rule, _: &Table) -> Option<Found> {
         ("strip_targets", terms.strip_targets != plain.strip_targets),
         ("verify_one_in", terms.verify != plain.verify),
         ("languages or encodings", terms.narrow != plain.narrow),
-        ("what it says of waiting", (terms.patience, terms.spread) != (plain.patience, plain.spread)),
+        ("what it says of waiting", terms.patience != plain.patience),
         ("what it keys on", terms.keyer != plain.keyer),
         ("what it says of storing", terms.store != plain.store),
     ];
