@@ -61,19 +61,21 @@ impl Cache {
     }
 
     /// Runs `store`; whether any tier has the entry.
-    pub(super) async fn run_store(
-        &self,
-        plan: &Plan,
-        question: &Question,
+    pub(super) fn run_store<'a>(
+        &'a self,
+        plan: &'a Plan,
+        question: &'a Question,
         store: Store,
         entry: StoredResponse,
-    ) -> bool {
-        let newcomer = store.newcomer;
-        let stored = store.run(entry).await;
-        if let (true, Some(mark)) = (stored, newcomer) {
-            self.introduce(plan, question, mark).await;
-        }
-        stored
+    ) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let newcomer = store.newcomer;
+            let stored = store.run(entry).await;
+            if let (true, Some(mark)) = (stored, newcomer) {
+                self.introduce(plan, question, mark).await;
+            }
+            stored
+        })
     }
 
     /// The work of storing `entry` under `key`, when any tier of `places` takes it.
