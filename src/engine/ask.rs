@@ -5,20 +5,20 @@ use super::lookup::Hit;
 use super::plan::{Plan, Question};
 use super::resilience::Landing;
 use super::{Answer, Cache, Origin};
-use crate::message::Response;
+use crate::message::{Ask, Response};
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::status::{CacheStatus, ForwardReason};
 use crate::semantics::validation::Validators;
 use crate::stats::Event;
 use std::sync::Arc;
 
-/// What the origin was asked, and what it said.
-pub(super) struct Reply<E> {
-    pub(super) said: Result<Response, E>,
+/// What the origin is asked, but for its words.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
     pub(super) request_time: Timestamp,
-    /// Whether it was asked for no more than a 304 where nothing has changed.
+    /// Whether it is asked for no more than a 304 where nothing has changed.
     conditional: bool,
-    /// Whether it was asked for a whole answer, whatever the client wants.
+    /// Whether it is asked for a whole answer, whatever the client wants.
     pub(super) whole: bool,
 }
 
@@ -39,28 +39,29 @@ impl Cache {
     pub(super) async fn ask<O: Origin>(
         &self,
         plan: &Plan,
-        question: &Arc<Question>,
+        question: Arc<Question>,
         reason: ForwardReason,
         stored: Option<Hit>,
         origin: O,
-    ) -> Result<Answer, O::Error> {
-        let validators = question.validators(plan, stored.as_ref());
-        let reply = self.fetch(question, validators, origin).await;
-        self.answer(plan, question, reason, stored, reply, None)
+    ) -> (Arc<Question>, Result<Answer, O::Error>) {
+        let (ask, asked) = self.put_to_origin(plan, &question, stored.as_ref());
+        let said = origin.fetch(ask).await;
+        let answer = self.answer(plan, &question, reason, stored, (asked, said), None);
+        (question, answer)
     }
 
-    /// Asks the origin, conditionally where there are `validators`.
-    pub(super) async fn fetch<O: Origin>(
-        &self,
-        question: &Question,
-        validators: Validators,
-        origin: O,
-    ) -> Reply<O::Error> {
+    /// How the question is put to the origin, by the validators of what was found.
+    pub(super) fn put_to_origin(&self, plan: &Plan, question: &Question, stored: Option<&Hit>) -> (Ask, Asked) {
         let request_time = self.now();
+        let validators = match stored {
+            // A HEAD that goes on as it is says what it has to say in full; a part is not what is asked for.
+            Some(hit) if hit.entry.head.part.is_none() && (question.ask.whole || !plan.head) => hit.entry.validators(),
+            _ => Validators::default(),
+        };
         let conditional = !validators.is_empty();
         let ask = if conditional { question.conditional(validators.into_conditions()) } else { question.ask.clone() };
-        let whole = ask.whole;
-        Reply { said: origin.fetch(ask).await, request_time, conditional, whole }
+        let asked = Asked { request_time, conditional, whole: ask.whole };
+        (ask, asked)
     }
 
     /// What the visitor gets for what the origin said: fills the tiers behind the response, and lets what is stored answer when
@@ -71,7 +72,7 @@ impl Cache {
         question: &Arc<Question>,
         reason: ForwardReason,
         stored: Option<Hit>,
-        Reply { said, request_time, conditional, whole }: Reply<E>,
+        (Asked { request_time, conditional, whole }, said): (Asked, Result<Response, E>),
         landing: Option<Landing>,
     ) -> Result<Answer, E> {
         let now = self.now();
@@ -117,17 +118,6 @@ impl Cache {
                 let fetched = Fetched { part, landing, ..Fetched::new(response, request_time, whole, status) };
                 Ok(self.fill(plan, question, fetched))
             }
-        }
-    }
-}
-
-impl Question {
-    /// By what the origin is asked whether what was found is still good.
-    pub(super) fn validators(&self, plan: &Plan, stored: Option<&Hit>) -> Validators {
-        match stored {
-            // A HEAD that goes on as it is says what it has to say in full; a part is not what is asked for.
-            Some(hit) if hit.entry.head.part.is_none() && (self.ask.whole || !plan.head) => hit.entry.validators(),
-            _ => Validators::default(),
         }
     }
 }

@@ -113,8 +113,11 @@ impl Prepared {
     /// # Errors
     ///
     /// As [`Cache::handle`].
-    pub async fn handle<O: Origin>(self, origin: O) -> Result<Response, O::Error> {
-        self.cache.walk(self.plan, self.gate, origin).await
+    pub fn handle<O: Origin>(
+        self,
+        origin: O,
+    ) -> impl Future<Output = Result<Response, O::Error>> + Send + 'static + use<O> {
+        self.cache.walk(self.plan, self.gate, origin)
     }
 }
 
@@ -179,7 +182,7 @@ impl Cache {
         Prepared { cache: self.clone(), plan, gate }
     }
 
-    async fn walk<O: Origin>(&self, plan: Plan, gate: Gate, origin: O) -> Result<Response, O::Error> {
+    async fn walk<O: Origin>(self, plan: Plan, gate: Gate, origin: O) -> Result<Response, O::Error> {
         #[cfg(feature = "verify")]
         let shadow = self.shadow(&plan, &gate, &origin);
         let answer = match gate {

@@ -111,17 +111,15 @@ impl Plan {
 
 impl Cache {
     /// Asks the origin.
-    pub(super) async fn obtain<O: Origin>(
+    pub(super) fn obtain<O: Origin>(
         &self,
         plan: &Plan,
         question: Box<Question>,
         reason: ForwardReason,
         stored: Option<Hit>,
         origin: O,
-    ) -> (Arc<Question>, Result<Answer, O::Error>) {
-        let question = Arc::from(question);
-        let answer = self.ask(plan, &question, reason, stored, origin).await;
-        (question, answer)
+    ) -> impl Future<Output = (Arc<Question>, Result<Answer, O::Error>)> {
+        self.ask(plan, Arc::from(question), reason, stored, origin)
     }
 
     pub(super) const fn wants_refresh(&self, _: &Plan, _: &Question, _: &Hit) -> bool {

@@ -76,8 +76,7 @@ impl Cache {
         let question: Arc<Question> = Arc::from(question);
         let patience = &plan.policy.terms.patience;
         if landing.is_none() && patience.soft_timeout.is_none() && patience.hard_timeout.is_none() {
-            let answer = self.ask(plan, &question, reason, stored, origin).await;
-            return (question, answer);
+            return self.ask(plan, question, reason, stored, origin).await;
         }
         let visitor = Arc::new(Visitor::with(stored));
         let work =
@@ -98,19 +97,19 @@ impl Cache {
         landing: Option<Landing>,
     ) -> Option<Result<Answer, O::Error>> {
         let found = visitor.stored(|stored| stored.as_ref().map(Stale::of));
-        let validators = visitor.stored(|stored| question.validators(&plan, stored.as_ref()));
-        let reply = self.fetch(&question, validators, origin).await;
+        let (ask, asked) = visitor.stored(|stored| self.put_to_origin(&plan, &question, stored.as_ref()));
+        let said = origin.fetch(ask).await;
         if !visitor.has_left() {
-            return Some(self.answer(&plan, &question, reason, visitor.take_stored(), reply, landing));
+            return Some(self.answer(&plan, &question, reason, visitor.take_stored(), (asked, said), landing));
         }
         // What was found is on its way to the visitor, or nothing was: the answer is for the tiers alone, and those who wait.
-        let failed = reply.said.as_ref().map_or(true, |said| is_failure(said.status));
-        let whole = reply.whole || wants_all(&plan, &question);
-        let work = match reply.said {
+        let failed = said.as_ref().map_or(true, |said| is_failure(said.status));
+        let whole = asked.whole || wants_all(&plan, &question);
+        let work = match said {
             Ok(said) if whole && !question.no_store => {
                 let plan = Plan { head: false, ..plan.clone() };
                 let found = found.unwrap_or_default();
-                self.taken_in(&plan, &question, &found, said, reply.request_time).await
+                self.taken_in(&plan, &question, &found, said, asked.request_time).await
             }
             _ => None,
         };
