@@ -26,6 +26,7 @@ pub use query::QueryKey;
 pub use routes::{RouteId, Routes};
 pub use tiers::{Level, Tiers};
 
+use crate::semantics::decimal;
 use crate::semantics::storage::{Lifetime, StoreRules};
 use crate::semantics::vary::Narrow;
 use std::time::Duration;
@@ -146,7 +147,7 @@ impl Policy {
         if ttl.is_zero() || ttl > LONGEST {
             policy.terms.problem = Some(Problem {
                 field: "ttl",
-                value: format!("{} s", ttl.as_secs()),
+                value: decimal(ttl.as_secs()) + " s",
                 expected: "more than zero and at most ten years; use Policy::bypass() for a route that is not cached",
             });
         }
@@ -411,7 +412,7 @@ impl Policy {
 
     fn check(&mut self, field: &'static str, duration: Duration) {
         if duration > LONGEST {
-            let value = format!("{} s", duration.as_secs());
+            let value = decimal(duration.as_secs()) + " s";
             self.terms.problem = Some(Problem { field, value, expected: "at most ten years" });
         }
     }
@@ -462,8 +463,8 @@ impl Policy {
     pub(crate) fn browser_cache_control(&self, private: bool) -> String {
         let whom = if private { "private" } else { "public" };
         match self.terms.browser_ttl {
-            None => format!("{whom}, max-age=0, must-revalidate"),
-            Some(ttl) => format!("{whom}, max-age={}", ttl.as_secs()),
+            None => [whom, ", max-age=0, must-revalidate"].concat(),
+            Some(ttl) => [whom, ", max-age=", &decimal(ttl.as_secs())].concat(),
         }
     }
 }

@@ -195,6 +195,7 @@ impl Isolate {
     }
 
     /// The same for a scheduled event: for the [data](Opened::data) cache, as there is no request to answer.
+    #[cfg(feature = "data")]
     pub fn open_scheduled(&self, env: &worker::Env, ctx: worker::ScheduleContext) -> Opened<'_> {
         self.open_on(env, WorkerRuntime::scheduled(ctx))
     }

@@ -20,6 +20,7 @@ pub struct WorkerRuntime {
 #[derive(Debug)]
 enum Event {
     Request(worker::Context),
+    #[cfg(feature = "data")]
     Scheduled(SendWrapper<worker::ScheduleContext>),
 }
 
@@ -31,6 +32,7 @@ impl WorkerRuntime {
     }
 
     /// The same for a scheduled event.
+    #[cfg(feature = "data")]
     #[must_use]
     pub fn scheduled(ctx: worker::ScheduleContext) -> Self {
         Self { event: Event::Scheduled(SendWrapper(ctx)), alarm: SendWrapper(Rc::default()) }
@@ -55,6 +57,7 @@ impl Runtime for WorkerRuntime {
     fn spawn(&self, task: BoxFuture<'static, ()>) {
         let ctx = match &self.event {
             Event::Request(ctx) => ctx,
+            #[cfg(feature = "data")]
             Event::Scheduled(ctx) => return ctx.wait_until(task),
         };
         let promise = js_sys::futures::future_to_promise(AssertUnwindSafe(async move {
