@@ -11,7 +11,6 @@ use super::store::Store;
 use super::{Cache, Origin};
 use crate::entry::{Head, StoredResponse};
 use crate::message::Response;
-use crate::runtime::within;
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::validation::Validators;
@@ -72,8 +71,7 @@ impl Cache {
         if work.is_none() {
             let request_time = self.now();
             let ask = question.conditional(found.validators.clone().into_conditions());
-            let limit = plan.time_limit();
-            if let Some(Ok(said)) = within(&*self.runtime, limit, Box::pin(origin.fetch(ask))).await {
+            if let Some(Ok(said)) = self.in_time(plan, origin.fetch(ask)).await {
                 work = self.taken_in(plan, question, found, said, request_time).await;
             }
         }

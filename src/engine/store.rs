@@ -13,6 +13,7 @@ use crate::runtime::within;
 use crate::semantics::validation::{Validators, strengthen};
 use crate::stats::{Event, Trouble};
 use crate::tier::{Takes, Tier};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::ops::Range;
 use std::sync::Arc;
@@ -191,9 +192,7 @@ impl Store {
     /// Does the work behind the response. Whether any tier takes the entry.
     pub(super) fn run_behind(self, entry: StoredResponse) -> bool {
         let (taken, runtime) = (self.is_taken(), Arc::clone(&self.cache.runtime));
-        runtime.spawn(Box::pin(async move {
-            let _ = self.run(entry).await;
-        }));
+        runtime.spawn(Box::pin(self.run(entry).map(drop)));
         taken
     }
 

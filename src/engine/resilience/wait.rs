@@ -46,14 +46,12 @@ impl Visitor {
     }
 }
 
-impl Plan {
-    /// How long the origin may take at most.
-    pub(in crate::engine) fn time_limit(&self) -> Option<Duration> {
-        self.policy.terms.patience.hard_timeout
-    }
-}
-
 impl Cache {
+    /// The outcome of a call of the origin, or `None` when it takes longer than the policy allows.
+    pub(in crate::engine) fn in_time<F: Future>(&self, plan: &Plan, call: F) -> impl Future<Output = Option<F::Output>> {
+        within(&*self.runtime, plan.policy.terms.patience.hard_timeout, Box::pin(call))
+    }
+
     /// Answers with what another request is fetching, or fetches it, for others too.
     pub(in crate::engine) async fn obtain<O: Origin>(
         &self,
