@@ -318,6 +318,7 @@ mod tests {
         assert_eq!(hot.used(), 0);
     }
 
+    #[cfg(feature = "resilience")]
     #[test]
     fn a_spare_tier_keeps_nothing_for_more_than_a_minute() {
         for tier in [

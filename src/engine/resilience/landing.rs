@@ -43,7 +43,7 @@ impl Landing {
             return None;
         }
         if entry.body.len().or(entry.head.length).is_none_or(|length| length > SMALL_BODY) {
-            self.flight.expect_body(now);
+            self.expect_body(now);
         }
         Some(self)
     }
@@ -76,6 +76,11 @@ impl Landing {
     /// The answer is not for sharing, which says nothing of the next one, and the origin has not failed.
     pub(in crate::engine) fn release(self, now: Timestamp) {
         self.land(Outcome::Released, now);
+    }
+
+    /// The answer has come, its body is still on the way.
+    pub(super) fn expect_body(&self, now: Timestamp) {
+        self.flight.expect_body(now);
     }
 
     fn land(mut self, outcome: Outcome, now: Timestamp) {

@@ -48,7 +48,11 @@ impl Visitor {
 
 impl Cache {
     /// The outcome of a call of the origin, or `None` when it takes longer than the policy allows.
-    pub(in crate::engine) fn in_time<F: Future>(&self, plan: &Plan, call: F) -> impl Future<Output = Option<F::Output>> {
+    pub(in crate::engine) fn in_time<F: Future>(
+        &self,
+        plan: &Plan,
+        call: F,
+    ) -> impl Future<Output = Option<F::Output>> {
         within(&*self.runtime, plan.policy.terms.patience.hard_timeout, Box::pin(call))
     }
 

@@ -198,7 +198,8 @@ impl KvTier {
         let (body, length, enforced) = for_store(body, head.length);
         let readable = if self.bulk_readable { number(READABLE) } else { -1.0 };
         let split = self.may_be_split(key, head.length);
-        let step = js::put(split, &self.namespace(), &name, &text, &headers, seconds, &body, length, enforced, readable);
+        let step =
+            js::put(split, &self.namespace(), &name, &text, &headers, seconds, &body, length, enforced, readable);
         js::wait(step).await.map(|_| ()).map_err(failed)
     }
 }
@@ -245,7 +246,6 @@ fn open_envelope(whole: &Uint8Array) -> Result<StoredResponse, TierError> {
 fn decode_head(text: &[u8]) -> Result<(Head, usize), TierError> {
     wire::decode_head(text).map_err(|error| corrupt(error.as_str()))
 }
-
 
 fn store_name(key: &CacheKey) -> Result<String, TierError> {
     let name = key.store_name();
