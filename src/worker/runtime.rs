@@ -55,17 +55,18 @@ impl Runtime for WorkerRuntime {
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        let ctx = match &self.event {
-            Event::Request(ctx) => ctx,
+        match &self.event {
+            Event::Request(ctx) => {
+                let promise = js_sys::futures::future_to_promise(AssertUnwindSafe(async move {
+                    task.await;
+                    Ok(JsValue::UNDEFINED)
+                }));
+                // `waitUntil` fails only when the request is over; the task then runs as long as the isolate lets it.
+                let _ = ctx.as_ref().wait_until(&promise);
+            }
             #[cfg(feature = "data")]
-            Event::Scheduled(ctx) => return ctx.wait_until(task),
-        };
-        let promise = js_sys::futures::future_to_promise(AssertUnwindSafe(async move {
-            task.await;
-            Ok(JsValue::UNDEFINED)
-        }));
-        // `waitUntil` fails only when the request is over; the task then runs as long as the isolate lets it.
-        let _ = ctx.as_ref().wait_until(&promise);
+            Event::Scheduled(ctx) => ctx.wait_until(task),
+        }
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {

@@ -1,10 +1,9 @@
 //! Refreshes that come early, and lifetimes that differ.
 
-use crate::refresh::{calls, go_on, policy, stale, two};
+use crate::refresh::go_on;
 use crate::support::*;
 use layercake::policy::Level;
-use layercake::runtime::Runtime;
-use layercake::sim::{FaultyTier, GetFault, PutFault, SimRuntime, StreamTier};
+use layercake::sim::{SimRuntime, StreamTier};
 use layercake::stats::Event;
 use layercake::tier::{MemoryTier, Tier};
 use layercake::{Cache, Policy};

@@ -1,5 +1,7 @@
 //! Requests walked through the cache on a simulated host.
 
+#[cfg(not(feature = "resilience"))]
+mod alone;
 mod bodies;
 #[cfg(feature = "resilience")]
 mod circuits;

@@ -1,15 +1,23 @@
 //! Refreshes of one key in several isolates of a data centre: one does it, and the others know of its failure.
 
-use crate::refresh::{calls, go_on, policy, stale, two};
+use crate::refresh::{go_on, policy, stale};
 use crate::support::*;
-use layercake::policy::Level;
-use layercake::runtime::Runtime;
-use layercake::sim::{FaultyTier, GetFault, PutFault, SimRuntime, StreamTier};
+use layercake::Policy;
+use layercake::sim::{FaultyTier, GetFault, PutFault};
 use layercake::stats::Event;
-use layercake::tier::{MemoryTier, Tier};
-use layercake::{Cache, Policy};
-use std::sync::Arc;
 use std::time::Duration;
+
+/// Two isolates of one data centre that have the same stale entry, one of which found it in its hot tier.
+fn two(kind: Kind) -> [World; 2] {
+    let one = stale(kind);
+    let other = one.isolate(table(policy())).on(kind);
+    other.site.numbered(&[]);
+    [one, other]
+}
+
+fn calls(worlds: &[World]) -> usize {
+    worlds.iter().map(|world| world.site.calls()).sum()
+}
 
 #[test]
 fn nor_its_marker() {

@@ -1,13 +1,9 @@
 //! Refreshes behind answers: one of a key in an isolate, and how often one that fails is tried.
 
 use crate::support::*;
-use layercake::policy::Level;
+use layercake::Policy;
 use layercake::runtime::Runtime;
-use layercake::sim::{FaultyTier, GetFault, PutFault, SimRuntime, StreamTier};
 use layercake::stats::Event;
-use layercake::tier::{MemoryTier, Tier};
-use layercake::{Cache, Policy};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Fresh for a minute, then stale for ten hours.
@@ -22,18 +18,6 @@ pub fn stale(kind: Kind) -> World {
     world.send(&get("/a")).reads("call 1");
     world.pass(secs(65));
     world
-}
-
-/// Two isolates of one data centre that have the same stale entry, one of which found it in its hot tier.
-pub fn two(kind: Kind) -> [World; 2] {
-    let one = stale(kind);
-    let other = one.isolate(table(policy())).on(kind);
-    other.site.numbered(&[]);
-    [one, other]
-}
-
-pub fn calls(worlds: &[World]) -> usize {
-    worlds.iter().map(|world| world.site.calls()).sum()
 }
 
 /// Lets time pass and the work behind the responses go on.
