@@ -7,7 +7,7 @@ import { start, workerOptions } from "../../tools/local.mjs";
 const PATIENCE = 15_000;
 
 /** The directory in tests/worker of a build without the feature `whole`: layercake's core alone. */
-const CORE = process.env.CORE_BUILD;
+export const CORE = process.env.CORE_BUILD;
 
 /** For `skip` of tests that need more than the core. */
 export const beyondCore = CORE !== undefined && "not in the core";
