@@ -79,7 +79,7 @@ impl Cache {
     pub(crate) async fn walk_to_value<O: Origin>(&self, wanted: Wanted, origin: O) -> Result<Response, O::Error> {
         let (plan, mut question) = self.put_question(wanted);
         let found = self.lookup(&plan, &mut question).await;
-        let (_, answer) = self.use_found(&plan, question, found, origin).await;
+        let (_, answer) = self.use_found(&plan, Arc::from(question), found, origin).await;
         self.leave(&plan, answer.as_ref().map_or(Event::Error, |answer| answer.event));
         answer.map(|Answer { response, .. }| response)
     }
@@ -144,7 +144,7 @@ impl Cache {
         let (mut newest, mut gone) = (None::<StoredResponse>, false);
         for (_, tier) in self.allowed(plan.policy.terms.tiers) {
             let (level, is_l2) = (tier.level().as_str(), is_l2(tier));
-            let entry = match self.look_surely(plan.route, &question.key, tier).await {
+            let entry = match self.look(plan.route, &question.key, tier, &mut self.now()).await {
                 Ok(Some(entry)) if self.is_void(question, &entry.head) => continue,
                 Ok(Some(entry)) => self.read(plan, entry).await.ok_or(Trouble::Corrupt),
                 Ok(None) => {

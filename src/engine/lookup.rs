@@ -21,6 +21,8 @@ pub(super) struct Hit {
     /// The tier's place in the order.
     pub(super) place: usize,
     pub(super) level: Level,
+    /// When it was found.
+    pub(super) at: Timestamp,
 }
 
 pub(super) enum Found {
@@ -36,6 +38,10 @@ pub(super) enum Found {
     Unsatisfiable,
 }
 
+impl Found {
+    pub(super) const NOTHING: Self = Self::Nothing { reason: ForwardReason::UriMiss, stored: None };
+}
+
 /// Bodies up to this size are read once and shared by all tiers; larger ones stream.
 pub(crate) const SMALL_BODY: u64 = 256 << 10;
 
@@ -49,11 +55,10 @@ impl Cache {
             let (mut reason, mut stored) = (missing, None::<Hit>);
             // Whether what is stored is fresh, and only compared with what another tier may have.
             let mut fresh = false;
+            let mut now = self.now();
             for (place, tier) in self.allowed(plan.policy.terms.tiers) {
-                let Some(entry) = self.get(plan, question.slot(), tier).await else { continue };
-                #[cfg(feature = "data")]
-                let Some(entry) = self.read(plan, entry).await else { continue };
-                let (now, head, level) = (self.now(), &entry.head, tier.level());
+                let Some(entry) = self.take(plan, question.slot(), tier, &mut now).await else { continue };
+                let (head, level) = (&entry.head, tier.level());
                 if self.is_void(question, head) {
                     continue;
                 }
@@ -61,7 +66,7 @@ impl Cache {
                 if !question.selects(plan, head) {
                     if question.variant.is_none() {
                         question.turn_to_variant(plan, Arc::clone(head));
-                        self.bring_nearer(plan, question, Hit { entry, place, level });
+                        self.bring_nearer(plan, question, Hit { entry, place, level, at: now });
                         continue 'slot;
                     }
                     continue;
@@ -80,7 +85,7 @@ impl Cache {
                     continue;
                 }
                 let part = head.part;
-                let hit = Hit { entry, place, level };
+                let hit = Hit { entry, place, level, at: now };
                 // 3.3: a part answers only those who want some of it.
                 if part.is_some_and(|part| !question.wants_some_of(&hit.entry, part, now)) {
                     if !fresh {
@@ -113,8 +118,8 @@ impl Cache {
 
     /// Puts what the primary slot of a further tier holds into the nearer ones, so that the other variants are found without it;
     /// what is stale only where it stays as long.
-    fn bring_nearer(&self, plan: &Plan, question: &Question, Hit { entry, place, .. }: Hit) {
-        let fresh = entry.head.freshness.is_fresh(self.now());
+    fn bring_nearer(&self, plan: &Plan, question: &Question, Hit { entry, place, at, .. }: Hit) {
+        let fresh = entry.head.freshness.is_fresh(at);
         let from = self.tiers.iter().position(|tier| fresh || tier.level() != Level::Hot).unwrap_or(place);
         if from < place && !question.no_store {
             self.store_behind(plan, question, &question.key, entry, from..place);
@@ -124,7 +129,7 @@ impl Cache {
     /// Puts a hit into the nearer tiers, behind the response; it keeps its birth time. Comes back with the entry to
     /// serve, or with nothing when its body turned out to be broken.
     pub(super) async fn promote(&self, plan: &Plan, question: &Question, hit: Hit) -> Option<Hit> {
-        let Hit { mut entry, place, level } = hit;
+        let Hit { mut entry, place, level, mut at } = hit;
         let length = entry.body.len().or(entry.head.length);
         let (mut taken, mut streams) = (false, false);
         for (_, tier) in self.allowed(plan.policy.terms.tiers).take_while(|(other, _)| *other < place) {
@@ -135,10 +140,11 @@ impl Cache {
         // Whoever reads only a part of a stream leaves no copy of the rest.
         let cut = question.conditions.has_range() && entry.body.stops_short();
         if question.no_store || cut || !taken {
-            return Some(Hit { entry, place, level });
+            return Some(Hit { entry, place, level, at });
         }
         if entry.body.try_clone().is_none() && length.is_some_and(|length| length <= SMALL_BODY) {
             let buffered = within(&*self.runtime, Some(BODY_LIMIT), Box::pin(entry.body.buffer(SMALL_BODY))).await;
+            at = self.now();
             let buffered = buffered.unwrap_or(Err(BodyError::Incomplete));
             let Ok(body) = buffered.inspect_err(|error| self.complain(level.as_str(), error)) else {
                 self.config.record(plan.route, Event::TierFailed);
@@ -151,7 +157,7 @@ impl Cache {
             entry.body = body;
         }
         if entry.body.try_clone().is_none() && !streams {
-            return Some(Hit { entry, place, level });
+            return Some(Hit { entry, place, level, at });
         }
         match std::mem::take(&mut entry.body).tee(plan.policy.terms.store.max_body) {
             Ok((body, copy)) => {
@@ -160,7 +166,7 @@ impl Cache {
             }
             Err(body) => entry.body = body,
         }
-        Some(Hit { entry, place, level })
+        Some(Hit { entry, place, level, at })
     }
 }
 

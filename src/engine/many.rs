@@ -80,8 +80,9 @@ impl Cache {
         if self.is_void(&sought.question, &entry.head) || sought.hit.as_ref().is_some_and(is_older) {
             return;
         }
-        sought.reuse = Some(reuse(&entry.head.freshness, None, self.now()));
-        sought.hit = Some(Hit { entry, place, level });
+        let at = self.now();
+        sought.reuse = Some(reuse(&entry.head.freshness, None, at));
+        sought.hit = Some(Hit { entry, place, level, at });
     }
 
     /// Puts what further tiers had into the nearer ones, a few at a time behind the answer.

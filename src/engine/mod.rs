@@ -183,37 +183,41 @@ impl Cache {
     }
 
     async fn walk<O: Origin>(self, plan: Plan, gate: Gate, origin: O) -> Result<Response, O::Error> {
+        let plan = &plan;
         #[cfg(feature = "verify")]
-        let shadow = self.shadow(&plan, &gate, &origin);
+        let shadow = self.shadow(plan, &gate, &origin);
         let answer = match gate {
-            Gate::Forward(why) => self.pass(&plan, why, origin).await,
+            Gate::Forward(why) => self.pass(plan, why, origin).await,
             Gate::Lookup(mut question) => {
-                let found = self.lookup(&plan, &mut question).await;
-                let (question, answer) = self.use_found(&plan, question, found, origin).await;
+                let found = match Arc::get_mut(&mut question) {
+                    Some(question) => self.lookup(plan, question).await,
+                    // Nobody else has it yet.
+                    None => Found::NOTHING,
+                };
+                let (question, answer) = self.use_found(plan, question, found, origin).await;
                 #[cfg(feature = "verify")]
                 if let Some(origin) = shadow.filter(|_| answer.is_ok()) {
-                    self.verify_behind(&plan, &question, origin);
+                    self.verify_behind(plan, &question, origin);
                 }
                 #[cfg(not(feature = "verify"))]
                 drop(question);
                 answer
             }
         };
-        self.exit(&plan, answer)
+        self.exit(plan, answer)
     }
 
     /// Answers with what was found, or goes on to the origin. The question comes back as it was answered.
     async fn use_found<O: Origin>(
         &self,
         plan: &Plan,
-        question: Box<Question>,
+        question: Arc<Question>,
         found: Found,
         origin: O,
     ) -> (Arc<Question>, Result<Answer, O::Error>) {
         let (reason, stored) = match found {
             Found::Fresh(hit) => match self.promote(plan, &question, hit).await {
                 Some(hit) => {
-                    let question = Arc::from(question);
                     if self.wants_refresh(plan, &question, &hit) {
                         self.refresh_behind(plan, &question, &hit, origin);
                     }
@@ -223,7 +227,6 @@ impl Cache {
                 None => (ForwardReason::UriMiss, None),
             },
             Found::Refresh(hit) => {
-                let question: Arc<Question> = Arc::from(question);
                 if !question.no_store {
                     self.refresh_behind(plan, &question, &hit, origin);
                 }
@@ -232,10 +235,10 @@ impl Cache {
             }
             Found::Stale(hit) => {
                 let answer = self.serve_stale(plan, &question, hit, Event::Stale);
-                return (Arc::from(question), Ok(answer));
+                return (question, Ok(answer));
             }
             Found::Nothing { reason, stored } => (reason, stored),
-            Found::Unsatisfiable => return (Arc::from(question), Ok(self.unsatisfied())),
+            Found::Unsatisfiable => return (question, Ok(self.unsatisfied())),
         };
         self.obtain(plan, question, reason, stored, origin).await
     }
@@ -252,9 +255,11 @@ impl Cache {
             let stored_for = change.stored_for.take();
             if let Some(mut question) = stored_for.filter(|_| change.is_answered_by(plan, &response, self.now())) {
                 // It is this answer that the change has led to: it is younger than what the change made void.
-                question.begun = self.config.0.living.voids.count();
+                if let Some(question) = Arc::get_mut(&mut question) {
+                    question.begun = self.config.0.living.voids.count();
+                }
                 let fetched = Fetched::new(response, self.now(), false, status);
-                return Ok(Answer { event: Event::Bypass, ..self.fill(plan, &Arc::from(question), fetched) });
+                return Ok(Answer { event: Event::Bypass, ..self.fill(plan, &question, fetched) });
             }
         }
         if plan.cacheable_method {
@@ -289,7 +294,7 @@ impl Cache {
                 }
             }
             let status = status.told(self.config.0.status_form).map(|status| status.to_field());
-            response.headers.stamp(age, status.as_deref());
+            response.headers.stamp(age, status);
             response
         })
     }

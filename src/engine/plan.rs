@@ -32,7 +32,7 @@ pub(super) enum Gate {
     /// The cache steps aside.
     Forward(Forward),
     /// The cache may answer.
-    Lookup(Box<Question>),
+    Lookup(Arc<Question>),
 }
 
 pub(super) struct Forward {
@@ -52,7 +52,7 @@ pub(super) struct Change {
     pub(super) fields: Arc<dyn Fields + Send + Sync>,
     pub(super) values: Values,
     /// What a GET of the target would ask, where the answer to a POST may be stored for it.
-    pub(super) stored_for: Option<Box<Question>>,
+    pub(super) stored_for: Option<Arc<Question>>,
 }
 
 impl Change {
@@ -82,7 +82,7 @@ impl Forward {
         Self { reason: ForwardReason::Bypass, detail: Some("policy"), personal: true, change: None };
 }
 
-/// What the cache has to know to answer.
+/// What the cache has to know to answer. It learns as long as it looks; then it is shared by all that is done behind the answer.
 pub(super) struct Question {
     /// The target's own key, which names its primary slot.
     pub(super) key: CacheKey,
@@ -166,7 +166,7 @@ impl Plan {
         let gate = match forward(config, route, &policy, request) {
             Some(forward) => Gate::Forward(forward),
             None => match question(config, &policy, request) {
-                Some(question) => Gate::Lookup(Box::new(question)),
+                Some(question) => Gate::Lookup(Arc::new(question)),
                 None => Gate::Forward(Forward::bypass("key-value", true)),
             },
         };
@@ -261,7 +261,7 @@ fn change(config: &CacheConfig, policy: &Policy, request: &dyn RequestView) -> C
         fields: request.keep_fields(),
         values: config.values(request, None),
         // The handler of a POST sees all of the request: only where that of a GET would too.
-        stored_for: question.filter(|question| question.ask.is_as_is()).map(Box::new),
+        stored_for: question.filter(|question| question.ask.is_as_is()).map(Arc::new),
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Answer, Cache};
 use crate::body::Body;
 use crate::message::{HeaderFields as _, Lines, Response};
 use crate::semantics::decimal;
+use crate::semantics::freshness::Timestamp;
 use crate::semantics::range::{Part, Wanted};
 use crate::semantics::status::CacheStatus;
 use crate::semantics::validation::BODY_FIELDS;
@@ -14,13 +15,13 @@ use crate::stats::Event;
 
 impl Cache {
     pub(super) fn serve_fresh(&self, plan: &Plan, question: &Question, hit: Hit) -> Answer {
-        let (detail, event) = (hit.level.as_str(), Event::hit(hit.level));
-        self.serve(plan, question, hit, detail, event)
+        let (detail, event, now) = (hit.level.as_str(), Event::hit(hit.level), hit.at);
+        self.serve(plan, question, hit, detail, event, now)
     }
 
     pub(super) fn serve_stale(&self, plan: &Plan, question: &Question, hit: Hit, event: Event) -> Answer {
         let detail = if event == Event::StaleIfError { "stale-if-error" } else { hit.level.as_str() };
-        self.serve(plan, question, hit, detail, event)
+        self.serve(plan, question, hit, detail, event, self.now())
     }
 
     pub(super) fn serve(
@@ -30,9 +31,10 @@ impl Cache {
         hit: Hit,
         detail: &'static str,
         event: Event,
+        now: Timestamp,
     ) -> Answer {
         let entry = hit.entry;
-        let (now, freshness) = (self.now(), entry.head.freshness);
+        let freshness = entry.head.freshness;
         let length = entry.body.len().or(entry.head.length);
         let part = entry.head.part;
         let mut response = as_response(entry);

@@ -6,8 +6,10 @@ use super::resilience::is_spare;
 use crate::entry::StoredResponse;
 use crate::policy::{CacheKey, RouteId};
 use crate::runtime::within;
+use crate::semantics::freshness::Timestamp;
 use crate::stats::{Event, Operation, Trouble};
 use crate::tier::{Tier, TierError};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::fmt::Display;
 use std::sync::Arc;
@@ -36,30 +38,55 @@ fn is_whole(entry: &StoredResponse) -> bool {
 
 impl Cache {
     /// The entry a tier has under `key`, whatever its age; a tier that fails, is slow or has been failing has none.
-    pub(super) fn get<'a>(
-        &'a self,
+    pub(super) async fn get(&self, plan: &Plan, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
+        self.look(plan.route, key, tier, &mut self.now()).await.ok().flatten()
+    }
+
+    /// The same for the walk, as its plan reads it. `clock` shows when the tier is asked, and then when it has answered.
+    pub(super) async fn take(
+        &self,
         plan: &Plan,
+        key: &CacheKey,
+        tier: &Arc<dyn Tier>,
+        clock: &mut Timestamp,
+    ) -> Option<StoredResponse> {
+        let entry = self.look(plan.route, key, tier, clock).await.ok()??;
+        #[cfg(feature = "data")]
+        if plan.is_for_a_value() {
+            let entry = self.read(plan, entry).await;
+            *clock = self.now();
+            return entry;
+        }
+        Some(entry)
+    }
+
+    /// The same on account of a route, with the reason where a tier does not say what it has.
+    pub(super) fn look<'a>(
+        &'a self,
+        route: RouteId,
         key: &'a CacheKey,
         tier: &'a Arc<dyn Tier>,
-    ) -> BoxFuture<'a, Option<StoredResponse>> {
-        Box::pin(self.look(plan.route, key, tier))
+        clock: &'a mut Timestamp,
+    ) -> BoxFuture<'a, Result<Option<StoredResponse>, Trouble>> {
+        Box::pin(self.look_in_time(route, key, tier, clock))
     }
 
-    /// The same on account of a route.
-    pub(super) async fn look(&self, route: RouteId, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
-        self.look_surely(route, key, tier).await.ok().flatten()
-    }
-
-    /// The same, with the reason where a tier does not say what it has.
-    pub(super) async fn look_surely(
+    async fn look_in_time(
         &self,
         route: RouteId,
         key: &CacheKey,
         tier: &Arc<dyn Tier>,
+        clock: &mut Timestamp,
     ) -> Result<Option<StoredResponse>, Trouble> {
-        let (since, level, living) = (self.now(), tier.level(), &self.config.0.living);
+        let (since, level, living) = (*clock, tier.level(), &self.config.0.living);
         let Some(limit) = tier.timeout() else {
-            return self.found(route, key, tier, Some(tier.get(key, since).await));
+            let mut asked = tier.get(key, since);
+            let mut got = asked.as_mut().now_or_never();
+            if got.is_none() {
+                got = Some(asked.await);
+                *clock = self.now();
+            }
+            return self.found(route, key, tier, got);
         };
         // What stands in for L2 has no circuit, least of all L2's.
         let guarded = !is_spare(tier);
@@ -71,6 +98,7 @@ impl Cache {
         let trusted = tier.earns_trust() && !living.trust.begin(level, since, limit, end_overdue);
         let got = within(&*self.runtime, (!trusted).then_some(limit), tier.get(key, since)).await;
         let now = self.now();
+        *clock = now;
         if tier.earns_trust() {
             living.trust.end(level, since, now, limit, matches!(got, Some(Ok(_))));
         }

@@ -11,7 +11,7 @@ use crate::entry::{Family, Head, Selecting};
 use crate::policy::{CacheKey, Level};
 use crate::semantics::freshness::Timestamp;
 use crate::semantics::storage::NotStored;
-use crate::semantics::vary::selecting_value;
+use crate::semantics::vary::{is_selecting_value, selecting_value};
 use std::sync::Arc;
 
 /// Where a response is stored.
@@ -23,10 +23,21 @@ pub(super) struct Slot {
     pub(super) newcomer: Option<u32>,
 }
 
+/// What the handler gets to see of a selecting field.
+enum Shown<'p> {
+    /// What the client sent.
+    AsSent,
+    /// The value that the policy puts in its place, or nothing.
+    Instead(Option<&'p str>),
+}
+
 impl Question {
     /// Whether an entry with this head was selected by a request like ours.
     pub(super) fn selects(&self, plan: &Plan, head: &Head) -> bool {
-        head.selecting.iter().all(|(name, value)| self.value(plan, name) == *value)
+        head.selecting.iter().all(|(name, value)| match self.shown(plan, name) {
+            Shown::AsSent => is_selecting_value(self.fields.as_ref(), name, value.as_deref()),
+            Shown::Instead(shown) => shown == value.as_deref(),
+        })
     }
 
     /// The primary slot holds another variant: ours has a slot of its own.
@@ -38,13 +49,17 @@ impl Question {
 
     /// A selecting field's value as the handler gets to see it.
     fn value(&self, plan: &Plan, name: &str) -> Option<Box<str>> {
+        match self.shown(plan, name) {
+            Shown::AsSent => selecting_value(self.fields.as_ref(), name),
+            Shown::Instead(shown) => shown.map(Into::into),
+        }
+    }
+
+    fn shown<'p>(&self, plan: &'p Plan, name: &str) -> Shown<'p> {
         if let Some(narrow) = plan.policy.terms.narrow.iter().find(|narrow| narrow.field() == name) {
-            return Some(narrow.choose(self.fields.field(name).as_deref()).into());
+            return Shown::Instead(Some(narrow.choose(self.fields.field(name).as_deref())));
         }
-        if self.ask.hides(name) {
-            return None;
-        }
-        selecting_value(self.fields.as_ref(), name)
+        if self.ask.hides(name) { Shown::Instead(None) } else { Shown::AsSent }
     }
 
     /// Where a response goes that varies on the fields `varies`.

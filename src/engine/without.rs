@@ -113,12 +113,12 @@ impl Cache {
     pub(super) fn obtain<O: Origin>(
         &self,
         plan: &Plan,
-        question: Box<Question>,
+        question: Arc<Question>,
         reason: ForwardReason,
         stored: Option<Hit>,
         origin: O,
     ) -> impl Future<Output = (Arc<Question>, Result<Answer, O::Error>)> {
-        self.ask(plan, Arc::from(question), reason, stored, origin)
+        self.ask(plan, question, reason, stored, origin)
     }
 
     pub(super) const fn wants_refresh(&self, _: &Plan, _: &Question, _: &Hit) -> bool {

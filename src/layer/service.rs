@@ -1,7 +1,7 @@
 use super::{CacheLayer, Handled};
 use crate::body::Body;
 use crate::engine::Origin;
-use crate::message::{Ask, HeaderFields, RequestView, Response, has_any};
+use crate::message::{Ask, HeaderFields, HttpFields, RequestView, Response};
 use crate::semantics::Fields;
 use crate::semantics::invalidation::without_default_port;
 #[cfg(feature = "axum")]
@@ -59,7 +59,7 @@ where
         }
         request.extensions_mut().insert(Handled);
         let (mut parts, body) = request.into_parts();
-        let headers = Arc::new(Kept(std::mem::take(&mut parts.headers)));
+        let headers = Arc::new(HttpFields::new(std::mem::take(&mut parts.headers)));
         let view = View::of(&parts, &headers, &body);
         let CacheLayer { cache, policy, .. } = &self.layer;
         let prepared = match policy {
@@ -101,7 +101,7 @@ struct Handler<S, B> {
     service: S,
     /// Without its fields.
     request: http::Request<B>,
-    headers: Arc<Kept>,
+    headers: Arc<HttpFields>,
     /// Makes the body of a request that is asked again.
     #[cfg(feature = "verify")]
     empty: Option<fn() -> B>,
@@ -134,7 +134,7 @@ where
     }
 
     fn fetch(mut self, ask: Ask) -> impl Future<Output = Result<Response, S::Error>> + Send {
-        *self.request.headers_mut() = Arc::unwrap_or_clone(self.headers).0;
+        *self.request.headers_mut() = Arc::unwrap_or_clone(self.headers).into_map();
         mask(&mut self.request, &ask);
         settle(&mut self.request, &ask);
         #[cfg(feature = "verify")]
@@ -292,7 +292,7 @@ fn native(headers: Box<dyn HeaderFields>) -> HeaderMap {
 struct View<'a> {
     /// Without its fields.
     parts: &'a Parts,
-    headers: &'a Arc<Kept>,
+    headers: &'a Arc<HttpFields>,
     /// What the client asked, where a router has taken off a part of the path.
     uri: &'a http::Uri,
     authority: Cow<'a, str>,
@@ -301,7 +301,7 @@ struct View<'a> {
 }
 
 impl<'a> View<'a> {
-    fn of(parts: &'a Parts, headers: &'a Arc<Kept>, body: &impl http_body::Body) -> Self {
+    fn of(parts: &'a Parts, headers: &'a Arc<HttpFields>, body: &impl http_body::Body) -> Self {
         #[cfg(feature = "axum")]
         let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
         #[cfg(not(feature = "axum"))]
@@ -309,7 +309,7 @@ impl<'a> View<'a> {
         let authority = match parts.uri.authority() {
             Some(authority) => Cow::Borrowed(authority.as_str()),
             // RFC 9112 section 3.3: in origin form the authority is in Host. Of several lines nobody knows which one counts.
-            None => match headers.0.field("host") {
+            None => match headers.map().field("host") {
                 Some(Cow::Borrowed(host)) => String::from_utf8_lossy(host),
                 Some(Cow::Owned(hosts)) => Cow::Owned(String::from_utf8_lossy(&hosts).into_owned()),
                 None => Cow::Borrowed(""),
@@ -321,33 +321,6 @@ impl<'a> View<'a> {
 
 fn has_length(headers: &HeaderMap) -> bool {
     headers.get("content-length").is_some_and(|length| length.as_bytes().trim_ascii() != b"0")
-}
-
-/// A field of a request. Cookies sent on several lines are joined by semicolons (RFC 9113 section 8.2.3).
-fn field<'h>(headers: &'h HeaderMap, name: &str) -> Option<Cow<'h, [u8]>> {
-    if name == "cookie" {
-        let lines: Vec<&[u8]> = headers.get_all(name).iter().map(http::HeaderValue::as_bytes).collect();
-        return (!lines.is_empty()).then(|| Cow::Owned(lines.join(&b"; "[..])));
-    }
-    headers.field(name)
-}
-
-/// The fields of a request, which may be wanted when it has gone on.
-#[derive(Clone)]
-struct Kept(HeaderMap);
-
-impl Fields for Kept {
-    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        field(&self.0, name)
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.has(name)
-    }
-
-    fn names(&self) -> Vec<Box<str>> {
-        self.0.names()
-    }
 }
 
 impl Fields for View<'_> {
@@ -366,7 +339,7 @@ impl RequestView for View<'_> {
     }
 
     fn scheme(&self) -> &str {
-        scheme(&self.parts.uri, &self.headers.0)
+        scheme(&self.parts.uri, self.headers.map())
     }
 
     fn authority(&self) -> &str {
@@ -382,11 +355,11 @@ impl RequestView for View<'_> {
     }
 
     fn has_content(&self) -> bool {
-        self.content || self.has("transfer-encoding") || has_length(&self.headers.0)
+        self.content || self.has("transfer-encoding") || has_length(self.headers.map())
     }
 
     fn has_any(&self, names: &[&str]) -> bool {
-        has_any(&self.headers.0, names)
+        self.headers.has_any(names)
     }
 
     fn path_is_settled(&self) -> bool {

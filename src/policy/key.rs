@@ -35,9 +35,9 @@ pub struct SchemaVersion(pub u32);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyPrefix {
     app: Box<str>,
-    version: SchemaVersion,
-    environment: Box<str>,
     name: Arc<str>,
+    /// What the input of all its keys begins with.
+    begin: Box<[u8]>,
 }
 
 impl KeyPrefix {
@@ -46,7 +46,7 @@ impl KeyPrefix {
 
     /// The prefix of a cache that stores nothing.
     pub(crate) fn none() -> Self {
-        Self { app: "".into(), version: SchemaVersion(0), environment: "".into(), name: "".into() }
+        Self { app: "".into(), name: "".into(), begin: Box::default() }
     }
 
     /// `None` when `app` is empty, or when either name is longer than [`MAX_NAME`](Self::MAX_NAME) or holds anything
@@ -60,8 +60,13 @@ impl KeyPrefix {
             return None;
         }
         let mark = if environment.is_empty() { "" } else { ":" };
-        let name = ["lc1:", app, ":v", &decimal(version.0.into()), mark, environment].concat();
-        Some(Self { app: app.into(), version, environment: environment.into(), name: name.into() })
+        let version = decimal(version.0.into());
+        let name = ["lc1:", app, ":v", &version, mark, environment].concat();
+        let mut begin = KeyInput(Vec::new());
+        for part in ["layercake key 1", app, &version, environment] {
+            begin.part(part.as_bytes());
+        }
+        Some(Self { app: app.into(), name: name.into(), begin: begin.0.into() })
     }
 
     /// The app's name.
@@ -165,7 +170,7 @@ impl CacheKey {
     /// preceded by its length.
     #[must_use]
     pub fn variant(&self, family: u64, selecting: &Selecting) -> Self {
-        let mut input = KeyInput(Sha256::new());
+        let mut input = KeyInput::empty();
         input.part(b"layercake variant 1");
         input.part(&self.digest);
         input.part(decimal(family).as_bytes());
@@ -185,7 +190,7 @@ impl CacheKey {
     /// each preceded by its length.
     #[must_use]
     pub fn lease(&self) -> Self {
-        let mut input = KeyInput(Sha256::new());
+        let mut input = KeyInput::empty();
         input.part(b"layercake lease 1");
         input.part(&self.digest);
         self.beside(input)
@@ -268,50 +273,49 @@ impl CacheKey {
 /// 4.2.3).
 fn site(scheme: &str, authority: &str) -> String {
     let authority = without_default_port(scheme, authority);
-    let mut site = String::with_capacity(scheme.len() + 3 + authority.len());
-    site.push_str(scheme);
-    site.push_str("://");
-    site.extend(authority.chars().map(|c| c.to_ascii_lowercase()));
+    let mut site = [scheme, "://", authority].concat();
+    site.make_ascii_lowercase();
     site
 }
 
 /// The hash input: length-prefixed parts.
-struct KeyInput(Sha256);
+struct KeyInput(Vec<u8>);
 
 impl KeyInput {
+    /// Room for most targets.
+    fn empty() -> Self {
+        Self(Vec::with_capacity(256))
+    }
+
     fn new(prefix: &KeyPrefix) -> Self {
-        let mut input = Self(Sha256::new());
-        input.part(b"layercake key 1");
-        input.part(prefix.app.as_bytes());
-        input.part(decimal(u64::from(prefix.version.0)).as_bytes());
-        input.part(prefix.environment.as_bytes());
+        let mut input = Self::empty();
+        input.0.extend_from_slice(&prefix.begin);
         input
     }
 
     fn part(&mut self, bytes: &[u8]) {
-        self.parts(&[bytes]);
+        self.parts(b"", bytes);
     }
 
     /// What may be missing: `mark` sets an empty value apart from none.
     fn optional(&mut self, mark: &[u8], value: Option<&str>) {
         match value {
-            Some(value) => self.parts(&[mark, value.as_bytes()]),
+            Some(value) => self.parts(mark, value.as_bytes()),
             None => self.part(b""),
         }
     }
 
-    /// One part given in pieces.
-    fn parts(&mut self, pieces: &[&[u8]]) {
-        let length: usize = pieces.iter().map(|p| p.len()).sum();
+    /// One part given in two pieces.
+    fn parts(&mut self, first: &[u8], second: &[u8]) {
+        let length = first.len() + second.len();
         // Nothing in a request comes near four gigabytes.
-        self.0.update(u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
-        for piece in pieces {
-            self.0.update(piece);
-        }
+        self.0.extend_from_slice(&u32::try_from(length).unwrap_or(u32::MAX).to_be_bytes());
+        self.0.extend_from_slice(first);
+        self.0.extend_from_slice(second);
     }
 
     fn finish(self) -> [u8; 32] {
-        self.0.finalize().into()
+        Sha256::digest(self.0).into()
     }
 }
 

@@ -32,18 +32,35 @@ impl PathKey {
 /// be another than the one that is meant.
 #[must_use]
 pub fn is_ambiguous(path: &str) -> bool {
-    let bytes = path.as_bytes();
-    let behind = |at: usize| bytes.get(at + 1..).unwrap_or_default();
-    bytes.iter().enumerate().any(|(at, byte)| match byte {
-        b'/' => matches!(behind(at), [b'/', ..] | [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]),
-        b'%' => confuses(behind(at).strip_prefix(b"25").unwrap_or(behind(at))),
-        b'\\' | b';' => true,
-        byte => !byte.is_ascii_graphic(),
-    })
+    let mut rest = path.as_bytes();
+    while let Some(at) = rest.iter().position(|byte| !PLAIN[usize::from(*byte)]) {
+        let (byte, behind) = (rest[at], &rest[at + 1..]);
+        let confuses = match byte {
+            b'/' => matches!(behind, [b'/', ..] | [b'.'] | [b'.', b'/', ..] | [b'.', b'.'] | [b'.', b'.', b'/', ..]),
+            b'%' => is_confusing(behind.strip_prefix(b"25").unwrap_or(behind)),
+            _ => true,
+        };
+        if confuses {
+            return true;
+        }
+        rest = behind;
+    }
+    false
 }
 
+/// The bytes that mean the same wherever they stand: what is visible, but for `/`, `%`, `\` and `;`.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b'!';
+    while byte <= b'~' {
+        plain[byte as usize] = !matches!(byte, b'/' | b'%' | b'\\' | b';');
+        byte += 1;
+    }
+    plain
+};
+
 /// Whether what follows a `%` is the code of a byte that means something in a path, or is no code.
-fn confuses(code: &[u8]) -> bool {
+fn is_confusing(code: &[u8]) -> bool {
     match code {
         [b'0' | b'1', ..] | [b'7', b'f' | b'F', ..] => true,
         [b'2', digit, ..] => matches!(digit, b'e' | b'E' | b'f' | b'F'),

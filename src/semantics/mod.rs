@@ -130,17 +130,14 @@ fn comma(text: &[u8], quotes: bool, escapes: bool) -> Result<Option<usize>, Uncl
 
 /// Writes a number in decimal. Formatting machinery costs more than the digits.
 pub(crate) fn push_decimal(out: &mut String, number: u64) {
-    let mut digits = [0; 20];
-    let (mut at, mut rest) = (digits.len(), number);
-    loop {
-        at -= 1;
-        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+    let mut place = 1;
+    while number / place > 9 {
+        place *= 10;
     }
-    out.extend(digits[at..].iter().map(|d| char::from(*d)));
+    while place > 0 {
+        out.push(char::from(b'0' + u8::try_from(number / place % 10).unwrap_or(0)));
+        place /= 10;
+    }
 }
 
 /// A number in decimal.

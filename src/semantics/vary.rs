@@ -73,6 +73,14 @@ pub fn selecting_value(request: &(impl Fields + ?Sized), name: &str) -> Option<B
     Some(out.into_boxed_str())
 }
 
+/// Whether [`selecting_value`] is `value`: of most requests the field stands there as it counts.
+pub(crate) fn is_selecting_value(request: &(impl Fields + ?Sized), name: &str, value: Option<&str>) -> bool {
+    let Some(sent) = request.field(name) else { return value.is_none() };
+    // Bytes that are no ASCII are kept as other bytes.
+    value.is_some_and(|value| *sent == *value.as_bytes() && sent.is_ascii())
+        || selecting_value(request, name).as_deref() == value
+}
+
 /// How a policy narrows a selecting field down, so that variants do not explode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Narrow {
@@ -182,6 +190,33 @@ mod tests {
                 None => Varies::Any,
             };
             assert_eq!(Varies::of(fields), expected, "{fields:?}");
+        }
+    }
+
+    /// One field of bytes, whatever they are.
+    struct One(Vec<u8>);
+
+    impl Fields for One {
+        fn field(&self, name: &str) -> Option<std::borrow::Cow<'_, [u8]>> {
+            (name != "absent").then(|| self.0.as_slice().into())
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_value_in_place_is_compared_as_one_that_is_read(
+            stored in "[a,\" \\t\\\\é]{0,12}",
+            sent in "[a,\" \\t\\\\é]{0,12}",
+            name in proptest::sample::select(&["accept", "x", "absent"][..]),
+        ) {
+            let value = selecting_value(&One(stored.clone().into_bytes()), name);
+            for sent in [sent.as_bytes(), stored.as_bytes(), value.as_deref().unwrap_or_default().as_bytes()] {
+                let request = One(sent.to_vec());
+                for text in [value.as_deref(), None] {
+                    let same = selecting_value(&request, name).as_deref() == text;
+                    proptest::prop_assert_eq!(is_selecting_value(&request, name, text), same, "{:?} {:?}", sent, text);
+                }
+            }
         }
     }
 

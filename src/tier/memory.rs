@@ -209,14 +209,16 @@ struct Slot {
 
 impl Shelf {
     fn get(&mut self, name: KeyName, now: Timestamp) -> Option<StoredResponse> {
-        if self.slots.get(&name)?.until <= now {
+        let slot = self.slots.get_mut(&name)?;
+        if slot.until <= now {
             self.remove(&name);
             return None;
         }
-        let tick = self.note_use(name);
-        let slot = self.slots.get_mut(&name)?;
-        slot.last_use = tick;
-        slot.entry.try_clone()
+        self.tick += 1;
+        slot.last_use = self.tick;
+        let entry = slot.entry.try_clone();
+        self.note_use(name);
+        entry
     }
 
     fn put(&mut self, name: KeyName, mut slot: Slot, budget: u64) {
@@ -225,9 +227,11 @@ impl Shelf {
             slot.until = slot.until.min(same.until);
         }
         self.remove(&name);
-        slot.last_use = self.note_use(name);
+        self.tick += 1;
+        slot.last_use = self.tick;
         self.used += slot.weight;
         self.slots.insert(name, slot);
+        self.note_use(name);
         while self.used > budget {
             let Some((tick, oldest)) = self.uses.pop_front() else { break };
             if self.slots.get(&oldest).is_some_and(|slot| slot.last_use == tick) {
@@ -246,14 +250,13 @@ impl Shelf {
         listed.collect()
     }
 
-    fn note_use(&mut self, name: KeyName) -> u64 {
+    /// Notes that the last tick was a use of this entry.
+    fn note_use(&mut self, name: KeyName) {
         if self.uses.len() > 2 * self.slots.len() + 16 {
             let slots = &self.slots;
             self.uses.retain(|(tick, name)| slots.get(name).is_some_and(|slot| slot.last_use == *tick));
         }
-        self.tick += 1;
         self.uses.push_back((self.tick, name));
-        self.tick
     }
 
     fn remove(&mut self, name: &KeyName) {

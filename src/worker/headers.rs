@@ -23,7 +23,7 @@ pub(super) struct JsHeaders {
 #[derive(Clone)]
 pub(super) struct Stamp {
     age: f64,
-    status: Box<str>,
+    status: String,
 }
 
 impl Stamp {
@@ -104,8 +104,8 @@ impl HeaderFields for JsHeaders {
         self.change(|headers| js::remove_all(headers, &names));
     }
 
-    fn stamp(&mut self, age: Option<u64>, status: Option<&str>) {
-        let stamp = Stamp { age: age.map_or(-1.0, number), status: status.unwrap_or_default().into() };
+    fn stamp(&mut self, age: Option<u64>, status: Option<String>) {
+        let stamp = Stamp { age: age.map_or(-1.0, number), status: status.unwrap_or_default() };
         if self.is_shared() && self.stamp.is_none() {
             self.stamp = Some(stamp);
         } else {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use http_body_util::{Empty, Full};
 use layercake::layer::{CacheLayer, CacheService};
-use layercake::message::{Ask, RequestView, Response};
+use layercake::message::{Ask, HttpFields, RequestView, Response};
 use layercake::policy::Level;
 use layercake::semantics::Fields;
 use layercake::tier::{MemoryTier, Tier};
@@ -48,26 +48,14 @@ fn ask_for(target: &str, more: &[(&'static str, &'static str)]) -> Request<Empty
 pub struct View {
     method: Method,
     target: Uri,
-    fields: Arc<Shared>,
-}
-
-struct Shared(HeaderMap);
-
-impl Fields for Shared {
-    fn field(&self, name: &str) -> Option<Cow<'_, [u8]>> {
-        self.0.field(name)
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.has(name)
-    }
+    fields: Arc<HttpFields>,
 }
 
 impl View {
     #[must_use]
     pub fn of(request: Request<Empty<Bytes>>) -> Self {
         let (parts, _) = request.into_parts();
-        Self { method: parts.method, target: parts.uri, fields: Arc::new(Shared(parts.headers)) }
+        Self { method: parts.method, target: parts.uri, fields: Arc::new(HttpFields::new(parts.headers)) }
     }
 }
 
@@ -103,7 +91,7 @@ impl RequestView for View {
     }
 
     fn has_any(&self, names: &[&str]) -> bool {
-        self.fields.0.keys().any(|name| names.contains(&name.as_str()))
+        self.fields.has_any(names)
     }
 
     fn keep_fields(&self) -> Arc<dyn Fields + Send + Sync> {

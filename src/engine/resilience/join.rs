@@ -94,7 +94,7 @@ impl Cache {
                         question.turn_to_variant(plan, Arc::clone(&entry.head));
                         continue;
                     }
-                    let hit = Hit { entry, place: 0, level: Level::Hot };
+                    let hit = Hit { entry, place: 0, level: Level::Hot, at: self.now() };
                     match self.share(plan, question, reason, hit) {
                         Some(answer) => return Joined::Answered(Box::new(answer)),
                         // It came too late to be of use: one of those who waited asks anew.
@@ -185,7 +185,7 @@ impl Cache {
         {
             return None;
         }
-        let answer = self.serve(plan, question, hit, "collapsed", Event::Collapsed);
+        let answer = self.serve(plan, question, hit, "collapsed", Event::Collapsed, self.now());
         // RFC 9211 section 2.6
         let status = CacheStatus { collapsed: true, ttl: answer.status.ttl, ..CacheStatus::forwarded(reason) };
         Some(Answer { status, ..answer })

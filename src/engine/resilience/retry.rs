@@ -144,8 +144,8 @@ impl Store {
                 return;
             }
             // Somebody may have written a newer one: a read costs a tenth of a write.
-            let there = self.cache.look(self.route, &self.key, tier).await;
-            if there.is_some_and(|there| there.head.received >= head.received) {
+            let there = self.cache.look(self.route, &self.key, tier, &mut runtime.now()).await;
+            if there.is_ok_and(|there| there.is_some_and(|there| there.head.received >= head.received)) {
                 return;
             }
             self.cache.config.record(self.route, Event::StoreRetried);

@@ -21,7 +21,7 @@ impl Cache {
     pub(in crate::engine) fn wants_refresh(&self, plan: &Plan, question: &Question, hit: &Hit) -> bool {
         let Some(window) = plan.policy.terms.patience.refresh_early else { return false };
         let head = &hit.entry.head;
-        let left = head.freshness.lifetime.saturating_sub(head.freshness.age(self.now()));
+        let left = head.freshness.lifetime.saturating_sub(head.freshness.age(hit.at));
         head.part.is_none() && !question.no_store && is_due_early(window, left, || self.runtime.random())
     }
 

@@ -60,22 +60,25 @@ impl Cache {
     pub(in crate::engine) async fn obtain<O: Origin>(
         &self,
         plan: &Plan,
-        mut question: Box<Question>,
+        mut question: Arc<Question>,
         reason: ForwardReason,
         mut stored: Option<Hit>,
         origin: O,
     ) -> (Arc<Question>, Result<Answer, O::Error>) {
         let since = self.now();
         let landing = if is_shareable(plan, &question, reason) {
-            match self.join(plan, &mut question, reason, &mut stored, since).await {
-                Joined::Answered(answer) => return (Arc::from(question), Ok(*answer)),
+            let joined = match Arc::get_mut(&mut question) {
+                Some(question) => self.join(plan, question, reason, &mut stored, since).await,
+                None => Joined::Alone,
+            };
+            match joined {
+                Joined::Answered(answer) => return (question, Ok(*answer)),
                 Joined::Leader(landing) => Some(landing),
                 Joined::Alone => None,
             }
         } else {
             None
         };
-        let question: Arc<Question> = Arc::from(question);
         let patience = &plan.policy.terms.patience;
         if landing.is_none() && patience.soft_timeout.is_none() && patience.hard_timeout.is_none() {
             return self.ask(plan, question, reason, stored, origin).await;
