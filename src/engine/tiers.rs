@@ -38,8 +38,14 @@ fn is_whole(entry: &StoredResponse) -> bool {
 
 impl Cache {
     /// The entry a tier has under `key`, whatever its age; a tier that fails, is slow or has been failing has none.
-    pub(super) async fn get(&self, plan: &Plan, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
-        self.look(plan.route, key, tier, &mut self.now()).await.ok().flatten()
+    pub(super) fn get<'a>(
+        &'a self,
+        plan: &Plan,
+        key: &'a CacheKey,
+        tier: &'a Arc<dyn Tier>,
+    ) -> BoxFuture<'a, Option<StoredResponse>> {
+        let route = plan.route;
+        Box::pin(async move { self.look(route, key, tier, &mut self.now()).await.ok().flatten() })
     }
 
     /// The same for the walk, as its plan reads it. `clock` shows when the tier is asked, and then when it has answered.
