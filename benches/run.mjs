@@ -18,6 +18,8 @@ export const CANDIDATES = {
   layercake: layercake("cold"),
   "layercake-l1": layercake("l1"),
   "layercake-hot": layercake("hot"),
+  "layercake-quick": layercake("cold-quick"),
+  "layercake-hot-quick": layercake("hot-quick"),
   "layercake-anonymous": layercake("anonymous"),
   "layercake-full": layercake("full"),
   "layercake-axum": "benches/worker/build-layercake-axum",
@@ -28,15 +30,15 @@ const each = (candidates, what) => Object.fromEntries(candidates.map((name) => [
 /** What an answer must carry to count: proof that the tier meant is the tier measured. */
 const HIT = {
   ...each(["js-hand", "hono", "unkey", "hand"], "x-cache: HIT"),
-  ...each(["layercake", "layercake-full", "layercake-axum"], "cache-status: detail=l1"),
+  ...each(["layercake", "layercake-quick", "layercake-full", "layercake-axum"], "cache-status: detail=l1"),
   // Now and then an entry of the hot tier ends and is taken from L1 again.
-  "layercake-hot": "cache-status: layercake; hit",
+  ...each(["layercake-hot", "layercake-hot-quick"], "cache-status: layercake; hit"),
 };
 const MISS = {
   unkey: "x-cache: MISS",
-  ...each(["layercake", "layercake-l1", "layercake-anonymous", "layercake-axum"], "cache-status: fwd=uri-miss"),
+  ...each(["layercake", "layercake-quick", "layercake-l1", "layercake-anonymous", "layercake-axum"], "cache-status: fwd=uri-miss"),
 };
-const BYPASS = each(["layercake", "layercake-full", "layercake-axum"], "cache-status: fwd=bypass");
+const BYPASS = each(["layercake", "layercake-quick", "layercake-full", "layercake-axum"], "cache-status: fwd=bypass");
 
 const inL1 = (cell) => fill({ ...cell, role: "cache" });
 
@@ -59,16 +61,16 @@ const SCENARIOS = [
     name: "bypass",
     what: "1 KB from the handler; the policy says bypass, by hand nothing is asked",
     reference: "bare",
-    candidates: ["js-hand", "hono", "bare", "layercake", "layercake-full", "bare-axum", "layercake-axum"],
+    candidates: ["js-hand", "hono", "bare", "layercake", "layercake-quick", "layercake-full", "bare-axum", "layercake-axum"],
     path: "/bypass/1024",
     length: 1024,
     seen: BYPASS,
-    counted: each(["layercake", "layercake-full", "layercake-axum"], { l1_get: 0, kv_get: 0 }),
+    counted: each(["layercake", "layercake-quick", "layercake-full", "layercake-axum"], { l1_get: 0, kv_get: 0 }),
   },
   hit({
     name: "l1 1KB",
     what: "hit in the Cache API (layercake-hot: in the isolate's memory)",
-    candidates: ["js-hand", "hono", "unkey", "hand", "layercake", "layercake-hot", "layercake-full", "layercake-axum"],
+    candidates: ["js-hand", "hono", "unkey", "hand", "layercake", "layercake-quick", "layercake-hot", "layercake-hot-quick", "layercake-full", "layercake-axum"],
   }),
   hit({
     name: "l1 100KB",
@@ -90,11 +92,11 @@ const SCENARIOS = [
     name: "l2 1KB",
     what: "L1 finds nothing, hit in KV, written back to L1 (hono and unkey have no KV)",
     reference: "hand-kv",
-    candidates: ["hand-kv", "layercake"],
+    candidates: ["hand-kv", "layercake", "layercake-quick"],
     path: "/item/1024?n={n}",
     length: 1024,
     keys: 128,
-    seen: { "hand-kv": "x-cache: KV", layercake: "cache-status: detail=l2" },
+    seen: { "hand-kv": "x-cache: KV", ...each(["layercake", "layercake-quick"], "cache-status: detail=l2") },
     needs: "standin",
     prepare: async (cell) => {
       await fill({ ...cell, role: "kv" });
@@ -117,12 +119,12 @@ const SCENARIOS = [
     name: "miss 1KB kv",
     what: "the same, stored in L1 and KV (-anonymous: what the handler sees is masked)",
     reference: "hand-kv",
-    candidates: ["hand-kv", "layercake", "layercake-anonymous"],
+    candidates: ["hand-kv", "layercake", "layercake-quick", "layercake-anonymous"],
     path: "/item/1024?new={n}",
     length: 1024,
     unique: true,
     seen: MISS,
-    counted: each(["hand-kv", "layercake", "layercake-anonymous"], { l1_put: 1, kv_put: 1 }),
+    counted: each(["hand-kv", "layercake", "layercake-quick", "layercake-anonymous"], { l1_put: 1, kv_put: 1 }),
     prepare: ({ raw }) => raw.standin?.reset(),
   },
   {

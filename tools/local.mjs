@@ -44,7 +44,26 @@ export async function workerOptions(dir, { out, vars = {} } = {}) {
 
 /** Starts the runtime. `cf: false` keeps it from asking the internet what `request.cf` should look like. */
 export function start(options) {
-  return new Miniflare(convertV4MiniflareOptions({ host: "127.0.0.1", port: 0, cf: false, ...options }));
+  return new Miniflare(runtimeOptions(options));
+}
+
+/** The same on a port that nobody hears at before the database is there. */
+export async function startSeeded(options, dir, port) {
+  const mf = start(options);
+  try {
+    await mf.ready;
+    await seedDatabase(mf, dir);
+    await mf.setOptions(runtimeOptions({ ...options, port }));
+    await mf.ready;
+  } catch (error) {
+    await mf.dispose();
+    throw error;
+  }
+  return mf;
+}
+
+function runtimeOptions(options) {
+  return convertV4MiniflareOptions({ host: "127.0.0.1", port: 0, cf: false, ...options });
 }
 
 /** Runs DIR/schema.sql and DIR/seed.sql on the first D1 database of the Worker, where there are any. */

@@ -4,7 +4,7 @@
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { root, seedDatabase, start, workerOptions } from "./local.mjs";
+import { root, startSeeded, workerOptions } from "./local.mjs";
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,15 +28,10 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
   process.on(signal, () => process.on("exit", () => (process.exitCode = 0)));
 }
 
-let mf;
-
 try {
-  mf = start({ ...(await workerOptions(dir, { out: values.out, vars })), port: Number(values.port) });
-  await mf.ready;
-  await seedDatabase(mf, dir);
+  await startSeeded(await workerOptions(dir, { out: values.out, vars }), dir, Number(values.port));
 } catch (error) {
   console.error(`serve: ${error.message}`);
-  await mf?.dispose();
   process.exit(1);
 }
 

@@ -40,6 +40,23 @@ export function stamp(target, age, status) {
   if (status !== "") headers.append("cache-status", status);
 }
 
+// ---- Futures
+
+/** Puts a function of the same effect in place of `queueMicrotask`; see wakes.rs. */
+export function wakeByPromises() {
+  globalThis.queueMicrotask = (task) => {
+    if (typeof task !== "function") throw new TypeError("queueMicrotask: the argument is no function");
+    // A new promise each time, which belongs to the request at hand.
+    Promise.resolve().then(() => {
+      try {
+        task();
+      } catch (error) {
+        reportError(error);
+      }
+    });
+  };
+}
+
 // ---- Bodies
 
 /** Cancels a stream, or the body of a response, that nobody will read. */

@@ -61,6 +61,10 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = removeAll)]
     pub(super) fn remove_all(headers: &Headers, names: &str) -> Result<(), JsValue>;
 
+    /// Puts another function in place of the global `queueMicrotask`.
+    #[wasm_bindgen(js_name = wakeByPromises)]
+    pub(super) fn wake_by_promises();
+
     /// A promise, and the function that resolves it.
     #[cfg(feature = "resilience")]
     pub(super) fn signal() -> Array;

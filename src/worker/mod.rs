@@ -43,6 +43,7 @@ mod runtime;
 #[cfg(feature = "resilience")]
 mod signal;
 mod view;
+mod wakes;
 
 pub use convert::into_response;
 #[cfg(feature = "data")]
@@ -52,6 +53,7 @@ pub use kv::KvTier;
 pub use live::TableState;
 pub use runtime::WorkerRuntime;
 pub use view::EventRequest;
+pub use wakes::wake_by_promises;
 
 use crate::engine::{Cache, CacheConfig, ConfigError, Origin};
 use crate::message::{Ask, RequestView as _, Response};

@@ -54,9 +54,9 @@ export function tally(answers) {
 export class RawFixture {
   /**
    * `origin`: the port of another origin than the stand-in; `flags`: compatibility flags; `beside`: another fixture, whose stand-ins
-   * it shares, as another isolate of the same data centre would.
+   * it shares, as another isolate of the same data centre would; `wakes`: how futures are continued, `microtasks` or `promises`.
    */
-  static async start({ origin, flags = [], beside } = {}) {
+  static async start({ origin, flags = [], wakes = "microtasks", beside } = {}) {
     const fixture = new RawFixture();
     if (!beside) fixture.standin = spawn(path.join(root, "target/tools/standin"), { stdio: ["ignore", "pipe", "inherit"] });
     fixture.ports = beside?.ports ?? JSON.parse(await firstLine(fixture.standin.stdout));
@@ -79,7 +79,7 @@ const config :Workerd.Config = (
       ],
       compatibilityDate = "${compatibility_date}",
       compatibilityFlags = ${JSON.stringify(flags)},
-      bindings = [(name = "CACHE", kvNamespace = "kv"), (name = "ORIGIN", text = "http://origin.test")],
+      bindings = [(name = "CACHE", kvNamespace = "kv"), (name = "ORIGIN", text = "http://origin.test"), (name = "WAKES", text = "${wakes}")],
       cacheApiOutbound = "cache",
       globalOutbound = "origin",
     )),

@@ -7,13 +7,14 @@ import { assertWhole, eventually, letters, RawFixture, tally } from "./raw.mjs";
 const FRESH = "header=Cache-Control:max-age%3D60";
 
 // What wakes a follower: the leader, or its own clock where no promise of one request is resolved by another.
-for (const [name, flags] of [
-  ["followers are woken", []],
-  ["followers look again", ["no_handle_cross_request_promise_resolution"]],
+for (const [name, options] of [
+  ["followers are woken", {}],
+  ["followers look again", { flags: ["no_handle_cross_request_promise_resolution"] }],
+  ["followers are woken by promises", { wakes: "promises" }],
 ]) {
   describe(name, () => {
     let worker;
-    before(async () => (worker = await RawFixture.start({ flags })));
+    before(async () => (worker = await RawFixture.start(options)));
     after(() => worker.stop());
 
     for (const table of ["cold/herd", "hot/herd"]) {

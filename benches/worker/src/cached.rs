@@ -1,5 +1,6 @@
 //! layercake in all scenes. The variable `MODE` says how: `cold` without the hot tier, `l1` without KV besides, `anonymous` with a
-//! policy that masks the handler's request, `full` with all that counts, logs and tells; without it, as it comes.
+//! policy that masks the handler's request, `full` with all that counts, logs and tells; without it, as it comes. With `-quick` behind it
+//! futures are continued by promises.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -17,6 +18,13 @@ static WITH_PAGE: AtomicBool = AtomicBool::new(false);
 
 fn table(env: &Env) -> std::result::Result<CacheConfig, ConfigError> {
     let mode = env.var("MODE").map(|mode| mode.to_string()).unwrap_or_default();
+    let mode = match mode.strip_suffix("-quick") {
+        Some(mode) => {
+            layercake::worker::wake_by_promises();
+            mode
+        }
+        None => &mode,
+    };
     WITHOUT_KV.store(mode == "l1", Ordering::Relaxed);
     WITH_PAGE.store(mode == "full", Ordering::Relaxed);
     let item = Policy::ttl(DAY);
@@ -34,7 +42,7 @@ fn table(env: &Env) -> std::result::Result<CacheConfig, ConfigError> {
         .route("/origin/brief/*rest", Policy::ttl(BRIEF))
         .route("/origin/behind/*rest", Policy::ttl(BRIEF).stale_while_revalidate(Duration::from_secs(60)))
         .route("/origin/page/*rest", page());
-    match mode.as_str() {
+    match mode {
         "" | "hot" => config,
         // A line for the log every hundred requests, where it is every thousand by itself.
         "full" => config.hot_budget(0).recorder(Arc::new(Sink::default())).log_every(100, Duration::from_secs(60)),

@@ -1,5 +1,6 @@
 //! The Worker that the tests in `tests/workerd` run. A test chooses one of the tables in `tables` with the header
-//! `x-test-table`, and another KV binding than `CACHE` with `x-test-kv`; the variable `ORIGIN` is where `/fetch` goes.
+//! `x-test-table`, and another KV binding than `CACHE` with `x-test-kv`; the variable `ORIGIN` is where `/fetch` goes. Where the
+//! variable `WAKES` is `promises`, futures are continued by promises.
 //! `app` is what lies behind the cache.
 //!
 //! Paths under `/__admin/` never see the cache:
@@ -33,6 +34,9 @@ use worker::*;
 
 #[event(fetch)]
 async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
+    if env.var("WAKES").is_ok_and(|wakes| wakes.to_string() == "promises") {
+        layercake::worker::wake_by_promises();
+    }
     #[cfg(feature = "whole")]
     {
         if let Some(command) = req.path().strip_prefix("/__kv/") {
