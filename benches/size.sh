@@ -1,7 +1,8 @@
 #!/bin/sh
 # What layercake adds to a Worker, in bytes of its wasm under gzip -9; release builds.
 #
-#   benches/size.sh            the same router Worker without and with it; the last line is `added_gzip_bytes: N`
+#   benches/size.sh            the same router Worker without it, with its core and with resilience as it comes; the last line is
+#                              `added_gzip_bytes: N`, for the core
 #   benches/size.sh features   and with each feature, and with axum
 set -eu
 cd "$(dirname "$0")/.."
@@ -11,12 +12,15 @@ gzipped() {
 }
 
 summary() {
-    benches/build.sh bare layercake
+    benches/build.sh bare layercake-core layercake
     bare=$(gzipped bare)
-    layercake=$(gzipped layercake)
+    core=$(gzipped layercake-core)
+    whole=$(gzipped layercake)
     echo "bare router Worker: $bare bytes gzipped"
-    echo "with layercake: $layercake bytes gzipped"
-    echo "added_gzip_bytes: $((layercake - bare))"
+    echo "with layercake's core: $core bytes gzipped"
+    echo "with layercake as it comes, with resilience: $whole bytes gzipped"
+    echo "added_gzip_bytes_with_resilience: $((whole - bare))"
+    echo "added_gzip_bytes: $((core - bare))"
 }
 
 # row TITLE BUILD [BUILD IT IS COMPARED WITH]
@@ -30,7 +34,8 @@ row() {
 features() {
     printf '%-34s %9s %9s\n' "" "bytes" "added"
     row "bare router" bare
-    row "layercake" layercake bare
+    row "layercake, the core" layercake-core bare
+    row "  resilience" layercake layercake-core
     row "  json: a table in JSON" size-json layercake
     row "  lint" size-lint layercake
     row "  verify" size-verify layercake
@@ -44,5 +49,5 @@ features() {
 case ${1:-} in
 "") summary ;;
 features) features ;;
-*) sed -n '2,5s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
+*) sed -n '2,6s/^# \{0,1\}//p' "$0" >&2 && exit 2 ;;
 esac

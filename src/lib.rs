@@ -43,16 +43,17 @@
 //! | feature | what it brings |
 //! | --- | --- |
 //! | `tower` (default) | [`layer`](mod@crate::layer) |
+//! | `resilience` (default) | one call of the handler for all who want the same, time limits for it (`Policy::collapse_wait`, `soft_timeout`, `hard_timeout`), early refreshes and jitter, one refresh in a data centre, circuits around tiers, spare tiers (`MemoryTier::spare`), writes to L2 tried again. Without it each request asks for itself, a tier that fails is asked all the same, and a Worker is 17 KB smaller, gzipped; what is stored, for whom and for how long is the same |
 //! | `worker` | [`worker`](mod@crate::worker) |
 //! | `axum` | `tower`, and with `worker` what axum on Workers needs |
 //! | `tokio` | [`runtime::TokioRuntime`](crate::runtime), for native services |
-//! | `json` | the route table from JSON (`CacheConfig::from_json`), `serde::Serialize` for [`stats::Stats`] |
-//! | `lint` | `CacheConfig::lint`: what in a table is allowed and hardly meant; [`worker`](mod@crate::worker) logs it at start-up |
-//! | `data` | [`data`]: values of the application's own types, compressed on Workers |
+//! | `json` | `resilience`, and the route table from JSON (`CacheConfig::from_json`), `serde::Serialize` for [`stats::Stats`] |
+//! | `lint` | `resilience`, and `CacheConfig::lint`: what in a table is allowed and hardly meant; [`worker`](mod@crate::worker) logs it at start-up |
+//! | `data` | `resilience`, and [`data`]: values of the application's own types, compressed on Workers |
 //! | `postcard` | `data`, and `data::Postcard` |
 //! | `encryption` | `data`, and `data::Keyring`: values encrypted in every tier |
 //! | `gzip` | compression for hosts that have none of their own; Workers have |
-//! | `verify` | shadow verification of what is stored ([`Policy::verify_one_in`]) |
+//! | `verify` | `resilience`, and shadow verification of what is stored ([`Policy::verify_one_in`]) |
 //! | `cli` | the command `layercake`: `lint`, `schema` and `explain` for tables in JSON |
 //! | `sim` | the module `sim` |
 //!
@@ -70,6 +71,8 @@
 //! - **A value is an entry**: what is no response walks as one, from the same tiers, by the same rules. Its type is hidden from the walk, which
 //!   is compiled once; a value that was read stands beside its bytes in the body, so that it is decoded once.
 //! - **A tier that fails is left alone**, reads and writes apart, and tried again by one request at a time.
+//! - **The walk reads the same with and without `resilience`.** It asks `engine::resilience`, for which `engine/without.rs` stands in: the same
+//!   names, types without values where nothing is ever made, and nothing behind them, so that the compiler drops what is left.
 //! - **A tier in good health is asked without a timer.** Setting and clearing one costs 17 us of CPU on Workers, as much as
 //!   all else the cache adds to an L1 hit. The edge cache is asked with one until it has answered in good time 16 times in a
 //!   row, and again as soon as an answer fails, is slow or is overdue. KV always has one.

@@ -3,10 +3,7 @@
 use crate::body::Body;
 use crate::semantics::freshness::Timestamp;
 use bytes::Bytes;
-use futures::FutureExt as _;
-use futures::channel::oneshot;
 use futures::future::BoxFuture;
-use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -26,15 +23,18 @@ pub trait Runtime: Send + Sync {
     /// A number of 32 bits, each value as likely as any other. It spreads work in time and guards no secret.
     fn random(&self) -> u32;
     /// A way for another request to wake this one. Default: a channel in memory; `None` for a host where nothing of one
-    /// request may wake another, which looks again after a while by its own timer.
+    /// request may wake another, which looks again after a while by its own timer. With the feature `resilience`.
+    #[cfg(any(feature = "resilience", feature = "sim"))]
     fn signal(&self) -> Option<Signal> {
+        use futures::{FutureExt as _, channel::oneshot};
         let (sender, receiver) = oneshot::channel::<()>();
         // Dropped, a sender wakes its receiver just as well.
         let raise = Box::new(move || drop(sender));
         Some(Signal { raise, raised: receiver.map(drop).boxed() })
     }
     /// Whether the host forgets a request whose client left without dropping its futures: work that others wait for
-    /// is then [spawned](Self::spawn) from the start. Default: no, the futures are dropped.
+    /// is then [spawned](Self::spawn) from the start. With the feature `resilience`. Default: no, the futures are dropped.
+    #[cfg(any(feature = "resilience", feature = "sim"))]
     fn forgets_requests(&self) -> bool {
         false
     }
@@ -69,7 +69,8 @@ pub trait Runtime: Send + Sync {
     }
 }
 
-/// What wakes a request from within another one.
+/// What wakes a request from within another one. With the feature `resilience`.
+#[cfg(any(feature = "resilience", feature = "sim"))]
 pub struct Signal {
     /// Called by the other request. Plain data: it may be kept and called anywhere, or dropped.
     pub raise: Box<dyn FnOnce() + Send>,
@@ -77,8 +78,9 @@ pub struct Signal {
     pub raised: BoxFuture<'static, ()>,
 }
 
-impl fmt::Debug for Signal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+#[cfg(any(feature = "resilience", feature = "sim"))]
+impl std::fmt::Debug for Signal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Signal")
     }
 }

@@ -78,6 +78,9 @@ lint() {
     check "Clippy, this machine, all features" cargo clippy --quiet --all-targets --all-features -- -D warnings
     check "Clippy, wasm32, worker, axum and data" \
         cargo clippy --quiet --target wasm32-unknown-unknown --features worker,axum,data,encryption,postcard -- -D warnings
+    check "Clippy, the core, this machine" cargo clippy --quiet --all-targets --no-default-features --features sim,tower -- -D warnings
+    check "Clippy, the core, wasm32" \
+        cargo clippy --quiet --target wasm32-unknown-unknown --no-default-features --features worker -- -D warnings
     check "Clippy, examples and tools" cargo clippy --quiet --workspace --exclude layercake --all-targets -- -D warnings
     check "Clippy, native benches" \
         cargo clippy --quiet --all-targets --manifest-path benches/native/Cargo.toml --target-dir target/native -- -D warnings
@@ -89,6 +92,8 @@ lint() {
 
 native() {
     cargo_tests "Unit, integration and doc tests" cargo test --no-fail-fast --all-features
+    cargo_tests "The core: unit tests, walk and Tower door" \
+        cargo test --no-fail-fast --no-default-features --features sim,tower --lib --test walk --test tower
     cargo_tests "Examples and tools" cargo test --no-fail-fast --workspace --exclude layercake --all-targets
 }
 
@@ -97,8 +102,10 @@ workerd() {
     for worker in tests/worker tests/leaks/worker examples/shop examples/proxy examples/axum examples/tenants examples/data; do
         check "Worker in $worker builds" tools/build-worker.sh $worker
     done
+    check "Worker in tests/worker builds, the core" tools/build-worker.sh tests/worker build-core --no-default-features
     check "Stand-ins for faults" cargo build --quiet --profile tools -p standin
     node_tests "Tests in the local Workers runtime" tests/workerd/*.test.mjs
+    CORE_BUILD=build-core node_tests "Of them tiers, keys, privacy and more with the core" tests/workerd/{tiers,keys,privacy,law-invalidation,law-vary}.test.mjs
     conformance_tests "Conformance, through the proxy"
     leak_tests "Leak suite, on workerd" layercake-hot,layercake-l1,layercake-l2
     leak_tests "Leak suite, Tower" layercake-tower

@@ -1,9 +1,8 @@
 //! The origin's answer goes out; what may be stored is stored behind it.
 
-use super::join::{is_failure, is_for_others};
-use super::landing::Landing;
-use super::lookup::SMALL_BODY;
+use super::ask::is_failure;
 use super::plan::{Plan, Question};
+use super::resilience::Landing;
 use super::store::{belongs_in_l2, outlasts};
 use super::variants::Slot;
 use super::{Answer, Cache};
@@ -12,13 +11,12 @@ use crate::entry::{Declared, Head, StoredResponse};
 use crate::message::{HeaderFields, Response};
 use crate::policy::Level;
 use crate::semantics::cache_control::TARGETS;
-use crate::semantics::freshness::{Freshness, Timestamp, millis};
+use crate::semantics::freshness::{Freshness, Timestamp};
 use crate::semantics::status::CacheStatus;
 use crate::semantics::storage::{NotStored, RequestFacts, Storable, storable};
 use crate::semantics::{Fields, date, decimal, list_members, validation::weaken};
 use crate::stats::Event;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// An answer, and how it was come by.
 pub(super) struct Fetched {
@@ -100,7 +98,7 @@ impl Cache {
                     Ok((body, copy)) => {
                         entry.body = copy;
                         response.body = body;
-                        let landing = landing.and_then(|landing| self.share_at_once(landing, &entry, request_time));
+                        let landing = landing.and_then(|landing| landing.offer(self, &entry, request_time));
                         if let Some(mut store) = self.store_in_place(plan, question, &key, &entry, l2_keeps) {
                             status.stored = store.is_taken();
                             (store.landing, store.newcomer) = (landing, newcomer);
@@ -121,25 +119,6 @@ impl Cache {
             self.suit(plan, question, &mut response, length);
         }
         Answer { response, status, event, age: None, now: self.now() }
-    }
-
-    /// Shares an entry with those who wait for it, if it will do for them and its body is a buffer. One that is known to be small soon
-    /// will be; others they wait for a while.
-    fn share_at_once(&self, landing: Landing, entry: &StoredResponse, request_time: Timestamp) -> Option<Landing> {
-        let now = self.now();
-        // Where it only came too late, those who wait see so for themselves, and one of them asks anew.
-        if !is_for_others(entry, now) && !is_for_others(entry, request_time) {
-            landing.apart(now);
-            return None;
-        }
-        if let Some(copy) = entry.try_clone() {
-            landing.share(copy, now);
-            return None;
-        }
-        if entry.body.len().or(entry.head.length).is_none_or(|length| length > SMALL_BODY) {
-            landing.expect_body(now);
-        }
-        Some(landing)
     }
 
     /// Whether and where a response is stored.
@@ -183,16 +162,6 @@ impl Cache {
             return Err(NotStored::Variants);
         }
         Ok((storable, slot))
-    }
-
-    /// Takes off what the policy's jitter may take.
-    fn shorten(&self, plan: &Plan, freshness: &mut Freshness) {
-        let percent = u64::from(plan.policy.terms.patience.jitter);
-        if percent > 0 {
-            // In parts of 2^8; ten years in milliseconds times 50 times 2^8 are far below 2^64.
-            let part = percent * u64::from(self.runtime.random() >> 24);
-            freshness.lifetime -= Duration::from_millis(millis(freshness.lifetime) * part / (100 << 8));
-        }
     }
 
     /// The entry for `response`.

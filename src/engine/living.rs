@@ -1,13 +1,10 @@
 //! What an isolate knows beside its table: it outlives a table that is replaced.
 
-use super::breaker::Breakers;
-use super::flight::Flights;
 use super::leases::Leases;
-use super::retry::Retries;
+use super::resilience::Guard;
 use super::trust::Trust;
 use super::voids::Voids;
 use crate::semantics::freshness::Timestamp;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -21,9 +18,7 @@ pub(super) struct Living {
     complained_at: AtomicU64,
     l1_inert: AtomicBool,
     pub(super) leases: Leases,
-    pub(super) flights: Arc<Flights>,
-    pub(super) breakers: Breakers,
-    pub(super) retries: Retries,
+    pub(super) guard: Guard,
     families: AtomicU64,
 }
 

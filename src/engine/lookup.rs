@@ -1,6 +1,5 @@
 //! Tiers in order; a failing or slow tier is a missing one.
 
-use super::breaker::Way;
 use super::plan::{Plan, Question};
 use super::{Cache, is_l2};
 use crate::body::BodyError;
@@ -12,7 +11,7 @@ use crate::semantics::range::{Part, Wanted};
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::status::ForwardReason;
 use crate::stats::Event;
-use crate::tier::{Takes, Tier};
+use crate::tier::Takes;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,17 +113,6 @@ impl Cache {
                 return Found::Unsatisfiable;
             }
             return Found::Nothing { reason, stored };
-        }
-    }
-
-    /// Whether another tier may have a more recent answer than the one found in `tier`: L2 and what stands in for it take turns.
-    fn has_rival(&self, plan: &Plan, tier: &Arc<dyn Tier>, place: usize) -> bool {
-        let mut behind =
-            self.allowed(plan.policy.terms.tiers).filter(|(other, _)| *other > place).map(|(_, tier)| tier);
-        if tier.is_spare() {
-            !self.config.0.living.breakers.is_open(Level::L2, Way::Read) && behind.any(is_l2)
-        } else {
-            is_l2(tier) && behind.any(|tier| tier.is_spare())
         }
     }
 

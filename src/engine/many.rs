@@ -5,6 +5,7 @@ use super::data::Wanted;
 use super::leases::Ended;
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
+use super::resilience::is_spare;
 use crate::entry::StoredResponse;
 use crate::message::Response;
 use crate::policy::{CacheKey, Level};
@@ -178,7 +179,7 @@ impl Cache {
         let common = self.config.0.prefix.of_values();
         let whole = [&common, prefix].concat();
         // What is in an isolate's memory for a moment is no list of what is kept.
-        let lasting = |tier: &&Arc<dyn Tier>| tier.level() != Level::Hot && !tier.is_spare();
+        let lasting = |tier: &&Arc<dyn Tier>| tier.level() != Level::Hot && !is_spare(tier);
         for tier in self.tiers.iter().rev().filter(lasting) {
             match within(&*self.runtime, Some(LIST), tier.list(&whole, cursor, limit)).await {
                 Some(Ok(page)) => return Ok((common, page)),

@@ -3,28 +3,24 @@
 //! | where | what |
 //! | --- | --- |
 //! | `plan` | what is read of a request before anything is awaited |
-//! | `lookup`, `tiers`, `trust`, `breaker` | the tiers in order; asking one of them, with its limits and what is known of its health |
+//! | `lookup`, `tiers`, `trust` | the tiers in order; asking one of them, with its limits and what is known of its health |
 //! | `serve` | a stored response on its way out |
-//! | `join`, `flight`, `landing`, `ask`, `detach` | waiting for another's call of the origin; calling it, seeing the call through, and for how long it is waited for |
-//! | `fill`, `variants`, `store`, `parts`, `retry` | an answer on its way out and into the tiers |
+//! | `ask` | calling the origin, and what stands in when it fails |
+//! | `fill`, `variants`, `store`, `parts` | an answer on its way out and into the tiers |
 //! | `revalidate`, `leases`, `renew` | the refresh behind a response, who does it, and what a 304 changes |
 //! | `invalidate`, `voids` | what unsafe requests make void |
 //! | `data`, `many` | the same walk for a value: a key and a loader in place of a request and a handler (feature `data`) |
 //! | `verify`, `quarantine`, `noting` | looking at answers again (feature `verify`) |
+//! | `resilience` | what keeps stampedes from the origin and outages from the visitors (feature `resilience`; without it `without.rs` stands in) |
 //! | `config`, `living`, `admin` | what an isolate keeps; who may see it |
 
 pub mod admin;
 mod ask;
-mod breaker;
 mod config;
 #[cfg(feature = "data")]
 mod data;
-mod detach;
 mod fill;
-mod flight;
 mod invalidate;
-mod join;
-mod landing;
 mod leases;
 mod living;
 mod lookup;
@@ -37,7 +33,11 @@ mod plan;
 #[cfg(feature = "verify")]
 mod quarantine;
 mod renew;
-mod retry;
+#[cfg(feature = "resilience")]
+mod resilience;
+#[cfg(not(feature = "resilience"))]
+#[path = "without.rs"]
+mod resilience;
 mod revalidate;
 mod serve;
 mod store;
@@ -63,12 +63,12 @@ use crate::semantics::freshness::Timestamp;
 use crate::semantics::status::{CacheStatus, ForwardReason};
 use crate::stats::Event;
 use crate::tier::Tier;
-use breaker::Way;
 use fill::Fetched;
 use lookup::Found;
 #[cfg(feature = "worker")]
 pub(crate) use lookup::SMALL_BODY;
 use plan::{Forward, Gate, Plan, Question};
+use resilience::is_spare;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -113,9 +113,11 @@ impl Prepared {
     /// # Errors
     ///
     /// As [`Cache::handle`].
-    pub async fn handle<O: Origin>(self, origin: O) -> Result<Response, O::Error> {
-        let Self { cache, plan, gate } = self;
-        cache.walk(&plan, gate, origin).await
+    pub fn handle<O: Origin>(
+        self,
+        origin: O,
+    ) -> impl Future<Output = Result<Response, O::Error>> + Send + 'static + use<O> {
+        self.cache.walk(self.plan, self.gate, origin)
     }
 }
 
@@ -180,7 +182,8 @@ impl Cache {
         Prepared { cache: self.clone(), plan, gate }
     }
 
-    async fn walk<O: Origin>(&self, plan: &Plan, gate: Gate, origin: O) -> Result<Response, O::Error> {
+    async fn walk<O: Origin>(self, plan: Plan, gate: Gate, origin: O) -> Result<Response, O::Error> {
+        let plan = &plan;
         #[cfg(feature = "verify")]
         let shadow = self.shadow(plan, &gate, &origin);
         let answer = match gate {
@@ -312,18 +315,6 @@ impl Cache {
         self.tiers.iter().enumerate().filter(move |(_, tier)| tiers.contains(tier.level()))
     }
 
-    /// The spare tiers the policy allows, while they are not needed: what they have is not kept for when they are.
-    fn idle_spares(&self, tiers: Tiers) -> impl Iterator<Item = &Arc<dyn Tier>> {
-        let all = self.everywhere(tiers).map(|(_, tier)| tier);
-        all.filter(|tier| tier.is_spare() && !self.needs_spares())
-    }
-
-    /// Whether there is no L2, or it is known to fail.
-    fn needs_spares(&self) -> bool {
-        let fails = |way| self.config.0.living.breakers.is_open(Level::L2, way);
-        !self.tiers.iter().any(is_l2) || fails(Way::Read) || fails(Way::Write)
-    }
-
     fn complain(&self, what: &str, why: &dyn fmt::Display) {
         if self.config.0.living.may_complain(self.now()) {
             self.runtime.log(&format!("layercake: {what}: {why}"));
@@ -348,7 +339,7 @@ impl<'a> Iterator for Allowed<'a> {
         loop {
             let (place, tier) = (self.place, self.cache.tiers.get(self.place)?);
             self.place += 1;
-            if self.tiers.contains(tier.level()) && (!tier.is_spare() || self.cache.needs_spares()) {
+            if self.tiers.contains(tier.level()) && (!is_spare(tier) || self.cache.needs_spares()) {
                 return Some((place, tier));
             }
         }
@@ -357,7 +348,7 @@ impl<'a> Iterator for Allowed<'a> {
 
 /// Whether a tier is L2 itself, not what stands in for it.
 fn is_l2(tier: &Arc<dyn Tier>) -> bool {
-    tier.level() == Level::L2 && !tier.is_spare()
+    tier.level() == Level::L2 && !is_spare(tier)
 }
 
 impl fmt::Debug for Cache {

@@ -92,7 +92,8 @@ pub(super) struct Question {
     pub(super) primary: Option<Arc<Head>>,
     /// How many entries this isolate had made void when the question was put.
     pub(super) begun: u64,
-    /// How many answers to other requests had come when the question was put ([`Flights`](super::flight::Flights)).
+    /// How many answers to other requests had come when the question was put ([`Guard::flights`](super::resilience::Guard)).
+    #[cfg(feature = "resilience")]
     pub(super) seen: u64,
     /// L2 has a copy of an entry that was found.
     pub(super) in_l2: bool,
@@ -352,7 +353,8 @@ impl Question {
             variant: None,
             primary: None,
             begun: config.0.living.voids.count(),
-            seen: config.0.living.flights.landings(),
+            #[cfg(feature = "resilience")]
+            seen: config.0.living.guard.flights.landings(),
             in_l2: false,
             fields,
             conditions,

@@ -7,9 +7,9 @@
 //! a while of `keep`, not once in a lifetime.
 
 use super::fill::{Fetched, Made, Measure, remove_hop_by_hop};
-use super::landing::Landing;
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
+use super::resilience::Landing;
 use super::store::Store;
 use super::{Answer, Cache};
 use crate::entry::{Head, StoredResponse};

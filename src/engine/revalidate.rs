@@ -1,36 +1,27 @@
-//! The refresh behind a stale answer, or behind one that soon will be.
-//!
-//! One refresh per key goes on in an isolate ([`Leases`](super::leases::Leases)), and about one in a data centre: who refreshes puts a
-//! marker into L1 first, with a number drawn at random, and reads it back 30 ms later. Others that find it leave the refresh to him. The
-//! Cache API has no compare-and-swap: of isolates that look at the same moment the one goes on whose marker was written last,
-//! and two go on only if a marker takes longer than that to be there. A marker is about the very entry that was found, so that it is
-//! void once that one is renewed; else it lapses with the lease.
+//! The refresh behind a stale answer, or behind one that soon will be. One per key goes on in an isolate
+//! ([`Leases`](super::leases::Leases)).
 
-use super::join::is_failure;
-use super::leases::{Ended, LEASE};
+use super::ask::is_failure;
+use super::leases::Ended;
 use super::lookup::Hit;
 use super::plan::{Plan, Question};
 use super::renew::{may_update, updated};
+use super::resilience::Marker;
 use super::store::Store;
 use super::{Cache, Origin};
-use crate::body::Body;
 use crate::entry::{Head, StoredResponse};
-use crate::message::{Lines, Response};
-use crate::policy::Level;
-use crate::runtime::within;
-use crate::semantics::freshness::{Freshness, Timestamp, millis};
+use crate::message::Response;
+use crate::semantics::freshness::Timestamp;
 use crate::semantics::reuse::{Reuse, reuse};
 use crate::semantics::validation::Validators;
 use crate::stats::Event;
-use crate::tier::Tier;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// The stale entry that was found, but for its body, which is the client's.
 #[derive(Default)]
 pub(super) struct Stale {
     place: usize,
-    head: Arc<Head>,
+    pub(super) head: Arc<Head>,
     validators: Validators,
 }
 
@@ -40,35 +31,7 @@ impl Stale {
     }
 }
 
-/// How long a marker is given to be written over before it is read back.
-const SETTLING: Duration = Duration::from_millis(30);
-
-/// Who refreshes for the data centre.
-enum Lead {
-    /// This isolate, under a marker of this number where it could put one up.
-    Ours(Option<u64>),
-    Anothers,
-}
-
-/// Whether a use of an entry with so much of its lifetime left refreshes it early. The probability doubles every eighth of the
-/// window, from 1 in 128 in its first to certainty in its last, so that of many uses one of the first does and of few one of the last.
-fn is_due_early(window: Duration, left: Duration, random: impl FnOnce() -> u32) -> bool {
-    if left >= window {
-        return false;
-    }
-    let eighths = (8 * millis(left)).checked_div(millis(window)).unwrap_or(u64::MAX);
-    u64::from(random().leading_zeros()) >= eighths
-}
-
 impl Cache {
-    /// Whether this use of a fresh entry refreshes it.
-    pub(super) fn wants_refresh(&self, plan: &Plan, question: &Question, hit: &Hit) -> bool {
-        let Some(window) = plan.policy.terms.patience.refresh_early else { return false };
-        let head = &hit.entry.head;
-        let left = head.freshness.lifetime.saturating_sub(head.freshness.age(hit.at));
-        head.part.is_none() && !question.no_store && is_due_early(window, left, || self.runtime.random())
-    }
-
     /// Refreshes the entry that was found behind the response, unless somebody does so already.
     pub(super) fn refresh_behind<O: Origin>(&self, plan: &Plan, question: &Arc<Question>, hit: &Hit, origin: O) {
         let (name, leases) = (question.slot().name(), &self.config.0.living.leases);
@@ -80,7 +43,7 @@ impl Cache {
         let (cache, question) = (self.clone(), Arc::clone(question));
         let plan = Plan { head: false, ..plan.clone() };
         self.runtime.spawn(Box::pin(async move {
-            let (ended, number) = cache.refresh(&plan, &question, &found, origin).await;
+            let (ended, marker) = cache.refresh(&plan, &question, &found, origin).await;
             let pause = cache.config.0.living.leases.end(name, token, cache.now(), ended);
             let event = match ended {
                 Ended::Well => Event::Revalidated,
@@ -89,27 +52,26 @@ impl Cache {
             };
             cache.config.record(plan.route, event);
             // One whose lease has gone to somebody else meanwhile leaves his marker alone.
-            if let (Ended::Badly, Some(number), false) = (ended, number, pause.is_zero()) {
-                cache.warn(&plan, &question, &found, number, pause).await;
+            if let (Ended::Badly, Some(marker), false) = (ended, marker, pause.is_zero()) {
+                cache.warn(&plan, &question, &found, marker, pause).await;
             }
         }));
     }
 
-    /// Finds or fetches a fresh entry and stores it. Comes back with the number of the marker that was put up for it.
+    /// Finds or fetches a fresh entry and stores it. Comes back with the marker that was put up for it.
     async fn refresh<O: Origin>(
         &self,
         plan: &Plan,
         question: &Question,
         found: &Stale,
         origin: O,
-    ) -> (Ended, Option<u64>) {
-        let Lead::Ours(number) = self.leads(plan, question, found).await else { return (Ended::Yielded, None) };
+    ) -> (Ended, Option<Marker>) {
+        let Ok(marker) = self.leads(plan, question, found).await else { return (Ended::Yielded, None) };
         let mut work = self.fresh_in_slower_tier(plan, question, found).await;
         if work.is_none() {
             let request_time = self.now();
             let ask = question.conditional(found.validators.clone().into_conditions());
-            let limit = plan.policy.terms.patience.hard_timeout;
-            if let Some(Ok(said)) = within(&*self.runtime, limit, Box::pin(origin.fetch(ask))).await {
+            if let Some(Ok(said)) = self.in_time(plan, origin.fetch(ask)).await {
                 work = self.taken_in(plan, question, found, said, request_time).await;
             }
         }
@@ -117,7 +79,7 @@ impl Cache {
             Some((store, entry)) => self.run_store(plan, question, store, entry).await,
             None => false,
         };
-        (if stored { Ended::Well } else { Ended::Badly }, number)
+        (if stored { Ended::Well } else { Ended::Badly }, marker)
     }
 
     /// The work of storing what the origin `said` to the cache's own question about the entry that was found.
@@ -137,58 +99,6 @@ impl Cache {
             status if is_failure(status) => None,
             _ => self.stored_from(plan, question, said, None, request_time),
         }
-    }
-
-    /// The tier whose markers the isolates of a data centre share.
-    fn notice_board(&self, plan: &Plan) -> Option<&Arc<dyn Tier>> {
-        let mut tiers = self.allowed(plan.policy.terms.tiers).map(|(_, tier)| tier);
-        tiers.find(|tier| tier.level() == Level::L1 && !tier.is_spare()).filter(|_| !self.config.0.living.l1_is_inert())
-    }
-
-    /// Whether this isolate refreshes in the name of its data centre. Where there is no telling it does.
-    async fn leads(&self, plan: &Plan, question: &Question, found: &Stale) -> Lead {
-        if self.notice(plan, question, found).await.is_some() {
-            return Lead::Anothers;
-        }
-        let Some(number) = self.claim(plan, question, found, LEASE).await else { return Lead::Ours(None) };
-        // Whoever looked before it was up has put up his own by then: the last one goes on.
-        self.runtime.sleep(SETTLING).await;
-        match self.notice(plan, question, found).await {
-            Some(other) if other != number => Lead::Anothers,
-            _ => Lead::Ours(Some(number)),
-        }
-    }
-
-    /// The number of the marker that is up for the entry that was found.
-    async fn notice(&self, plan: &Plan, question: &Question, found: &Stale) -> Option<u64> {
-        let marker = self.get(plan, &question.slot().lease(), self.notice_board(plan)?).await?;
-        let head = &marker.head;
-        (head.received == found.head.received && head.freshness.is_fresh(self.now())).then_some(head.epoch)
-    }
-
-    /// Lets the other isolates leave the key alone for as long as this one does, unless one of them is refreshing it after all.
-    async fn warn(&self, plan: &Plan, question: &Question, found: &Stale, number: u64, pause: Duration) {
-        if self.notice(plan, question, found).await.is_none_or(|other| other == number) {
-            self.claim(plan, question, found, pause).await;
-        }
-    }
-
-    /// Puts up the marker that keeps other isolates away for so long; its number, when the tier took it.
-    async fn claim(&self, plan: &Plan, question: &Question, found: &Stale, lifetime: Duration) -> Option<u64> {
-        let board = self.notice_board(plan)?;
-        let (key, now) = (question.slot().lease(), self.now());
-        let number = u64::from(self.runtime.random()) << 32 | u64::from(self.runtime.random());
-        let head = Head {
-            key_check: key.check(),
-            status: 204,
-            received: found.head.received,
-            freshness: Freshness { born: now, lifetime, ..Freshness::default() },
-            epoch: number,
-            length: Some(0),
-            ..Head::default()
-        };
-        let marker = StoredResponse { head: Arc::new(head), headers: Box::new(Lines::default()), body: Body::empty() };
-        self.put(plan.route, &key, board, marker, board.write_timeout()).await.ok().map(|()| number)
     }
 
     /// The stale entry's own body has gone to the client: the tier that had it has it still.
@@ -246,28 +156,5 @@ impl Cache {
             }
         }
         None
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearer_the_end_the_likelier() {
-        let window = Duration::from_secs(8);
-        let share = |left: u64| {
-            let mut due = 0;
-            for n in 0..1024_u32 {
-                due += u32::from(is_due_early(window, Duration::from_millis(left), || n << 22));
-            }
-            due
-        };
-        assert_eq!([9000, 8000, 7999, 7000, 1000, 999, 0].map(share), [0, 0, 8, 8, 512, 1024, 1024]);
-    }
-
-    #[test]
-    fn a_window_of_nothing_refreshes_nothing() {
-        assert!(!is_due_early(Duration::ZERO, Duration::ZERO, || 0));
     }
 }

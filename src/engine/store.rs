@@ -1,11 +1,10 @@
 //! One entry on its way into the tiers, behind the response.
 
-use super::breaker::Way;
-use super::landing::Landing;
 use super::lookup::SMALL_BODY;
 use super::parts::joined;
 use super::plan::{Plan, Question};
-use super::retry::{Source, is_worth_another_try};
+use super::resilience::{Again, Landing, is_spare};
+use super::tiers::Way;
 use super::{Cache, is_l2};
 use crate::body::Body;
 use crate::entry::{Head, StoredResponse};
@@ -14,6 +13,7 @@ use crate::runtime::within;
 use crate::semantics::validation::{Validators, strengthen};
 use crate::stats::{Event, Trouble};
 use crate::tier::{Takes, Tier};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use std::ops::Range;
 use std::sync::Arc;
@@ -62,19 +62,21 @@ impl Cache {
     }
 
     /// Runs `store`; whether any tier has the entry.
-    pub(super) async fn run_store(
-        &self,
-        plan: &Plan,
-        question: &Question,
+    pub(super) fn run_store<'a>(
+        &'a self,
+        plan: &'a Plan,
+        question: &'a Question,
         store: Store,
         entry: StoredResponse,
-    ) -> bool {
-        let newcomer = store.newcomer;
-        let stored = store.run(entry).await;
-        if let (true, Some(mark)) = (stored, newcomer) {
-            self.introduce(plan, question, mark).await;
-        }
-        stored
+    ) -> BoxFuture<'a, bool> {
+        Box::pin(async move {
+            let newcomer = store.newcomer;
+            let stored = store.run(entry).await;
+            if let (true, Some(mark)) = (stored, newcomer) {
+                self.introduce(plan, question, mark).await;
+            }
+            stored
+        })
     }
 
     /// The work of storing `entry` under `key`, when any tier of `places` takes it.
@@ -94,7 +96,7 @@ impl Cache {
                 continue;
             }
             match tier.takes(length) {
-                Takes::Nothing if tier.level() == Level::Hot || tier.is_spare() => leavers.push(Arc::clone(tier)),
+                Takes::Nothing if tier.level() == Level::Hot || is_spare(tier) => leavers.push(Arc::clone(tier)),
                 Takes::Nothing => {}
                 takes => takers.push((takes, Arc::clone(tier))),
             }
@@ -190,9 +192,7 @@ impl Store {
     /// Does the work behind the response. Whether any tier takes the entry.
     pub(super) fn run_behind(self, entry: StoredResponse) -> bool {
         let (taken, runtime) = (self.is_taken(), Arc::clone(&self.cache.runtime));
-        runtime.spawn(Box::pin(async move {
-            let _ = self.run(entry).await;
-        }));
+        runtime.spawn(Box::pin(self.run(entry).map(drop)));
         taken
     }
 
@@ -237,7 +237,7 @@ impl Store {
         let leavers = std::mem::take(&mut self.leavers);
         for tier in leavers {
             match tier.takes(length) {
-                takes if tier.level() == Level::Hot && !tier.is_spare() && takes != Takes::Nothing => {
+                takes if tier.level() == Level::Hot && !is_spare(&tier) && takes != Takes::Nothing => {
                     self.takers.insert(0, (takes, tier));
                 }
                 _ => self.leavers.push(tier),
@@ -249,7 +249,7 @@ impl Store {
     /// another can take the stream.
     fn source(&self) -> Option<usize> {
         let living = &self.cache.config.0.living;
-        let fails = |way| living.breakers.is_open(Level::L1, way);
+        let fails = |way| living.guard.breakers.is_open(Level::L1, way);
         let streams = |skip_l1: bool| {
             self.takers
                 .iter()
@@ -279,27 +279,20 @@ impl Store {
                 None => landing.release(now),
             }
         }
-        let (mut stored, mut streams) = (false, None);
-        let mut again = None;
+        let (mut stored, mut again) = (false, Again::default());
         for (takes, tier) in &self.takers {
             let Some(copy) = entry.try_clone() else { continue };
             match self.put(tier, copy, tier.write_timeout()).await {
                 Ok(()) => {
                     stored = true;
-                    streams = streams.or_else(|| (*takes == Takes::Stream).then(|| Arc::clone(tier)));
+                    if *takes == Takes::Stream {
+                        again.taken_by(tier);
+                    }
                 }
-                Err(trouble) if is_worth_another_try(tier, trouble) => again = Some(Arc::clone(tier)),
-                Err(_) => {}
+                Err(trouble) => again.refused_by(tier, trouble),
             }
         }
-        if let Some(tier) = again {
-            // No large body waits in memory.
-            if entry.body.len().is_some_and(|length| length <= SMALL_BODY) {
-                self.retry_behind(tier, Source::Entry(entry));
-            } else if let Some(first) = streams {
-                self.retry_behind(tier, Source::Tier(first, entry.with_body(Body::empty())));
-            }
-        }
+        self.write_again(again, entry);
         stored
     }
 
@@ -320,21 +313,20 @@ impl Store {
         if !taken {
             return false;
         }
-        let mut again = None;
+        let mut again = Again::default();
+        again.taken_by(&first);
         for (place, (_, tier)) in self.takers.iter().enumerate() {
             // What is passed over gets it with a hit.
             if place == source || (place < source && tier.level() == Level::L1) {
                 continue;
             }
             match self.copy(&first, tier, fields.with_body(Body::empty())).await {
-                Some(Err(trouble)) if is_worth_another_try(tier, trouble) => again = Some(Arc::clone(tier)),
-                Some(_) => {}
+                Some(Err(trouble)) => again.refused_by(tier, trouble),
+                Some(Ok(())) => {}
                 None => return false,
             }
         }
-        if let Some(tier) = again {
-            self.retry_behind(tier, Source::Tier(first, fields));
-        }
+        self.copy_again(again, fields);
         true
     }
 

@@ -1,8 +1,8 @@
 //! Asking the tiers: in time, not when they are known to fail, and with everything that goes wrong counted.
 
 use super::Cache;
-use super::breaker::{Verdict, Way};
 use super::plan::Plan;
+use super::resilience::is_spare;
 use crate::entry::StoredResponse;
 use crate::policy::{CacheKey, RouteId};
 use crate::runtime::within;
@@ -15,6 +15,22 @@ use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// What is asked of a tier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    Read,
+    Write,
+}
+
+/// How it went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    Well,
+    Badly,
+    /// There is nothing left of the quota.
+    Exhausted,
+}
+
 /// An entry whose body is of another length than its head says is cut short, whatever the tier made of it.
 fn is_whole(entry: &StoredResponse) -> bool {
     entry.body.len().is_none_or(|length| entry.head.length.is_none_or(|expected| expected == length))
@@ -22,8 +38,14 @@ fn is_whole(entry: &StoredResponse) -> bool {
 
 impl Cache {
     /// The entry a tier has under `key`, whatever its age; a tier that fails, is slow or has been failing has none.
-    pub(super) async fn get(&self, plan: &Plan, key: &CacheKey, tier: &Arc<dyn Tier>) -> Option<StoredResponse> {
-        self.look(plan.route, key, tier, &mut self.now()).await.ok().flatten()
+    pub(super) fn get<'a>(
+        &'a self,
+        plan: &Plan,
+        key: &'a CacheKey,
+        tier: &'a Arc<dyn Tier>,
+    ) -> BoxFuture<'a, Option<StoredResponse>> {
+        let route = plan.route;
+        Box::pin(async move { self.look(route, key, tier, &mut self.now()).await.ok().flatten() })
     }
 
     /// The same for the walk, as its plan reads it. `clock` shows when the tier is asked, and then when it has answered.
@@ -73,8 +95,8 @@ impl Cache {
             return self.found(route, key, tier, got);
         };
         // What stands in for L2 has no circuit, least of all L2's.
-        let guarded = !tier.is_spare();
-        if guarded && !living.breakers.lets_through(level, Way::Read, since) {
+        let guarded = !is_spare(tier);
+        if guarded && !living.guard.breakers.lets_through(level, Way::Read, since) {
             self.skipped(route, tier, Operation::Get);
             return Err(Trouble::Skipped);
         }
@@ -88,7 +110,7 @@ impl Cache {
         }
         let found = self.found(route, key, tier, got);
         if guarded {
-            living.breakers.note(level, Way::Read, since, now, verdict(found.as_ref().err()));
+            living.guard.breakers.note(level, Way::Read, since, now, verdict(found.as_ref().err()));
         }
         found
     }
@@ -102,8 +124,8 @@ impl Cache {
         tier: &Arc<dyn Tier>,
     ) -> Vec<Option<StoredResponse>> {
         let (since, level, living) = (self.now(), tier.level(), &self.config.0.living);
-        let guarded = tier.timeout().is_some() && !tier.is_spare();
-        if guarded && !living.breakers.lets_through(level, Way::Read, since) {
+        let guarded = tier.timeout().is_some() && !is_spare(tier);
+        if guarded && !living.guard.breakers.lets_through(level, Way::Read, since) {
             self.skipped(route, tier, Operation::Get);
             return Vec::new();
         }
@@ -114,7 +136,7 @@ impl Cache {
         let Some(got) = got else {
             self.failed(route, tier, Operation::Get, Trouble::TimedOut, Event::TierFailed, None);
             if guarded {
-                living.breakers.note(level, Way::Read, since, self.now(), Verdict::Badly);
+                living.guard.breakers.note(level, Way::Read, since, self.now(), Verdict::Badly);
             }
             return Vec::new();
         };
@@ -130,7 +152,7 @@ impl Cache {
         });
         let found = found.collect();
         if guarded {
-            living.breakers.note(level, Way::Read, since, self.now(), verdict(worst.as_ref()));
+            living.guard.breakers.note(level, Way::Read, since, self.now(), verdict(worst.as_ref()));
         }
         found
     }
@@ -179,8 +201,8 @@ impl Cache {
         entry: StoredResponse,
         limit: Option<Duration>,
     ) -> Result<(), Trouble> {
-        let (since, level, breakers) = (self.now(), tier.level(), &self.config.0.living.breakers);
-        let guarded = tier.timeout().is_some() && !tier.is_spare();
+        let (since, level, breakers) = (self.now(), tier.level(), &self.config.0.living.guard.breakers);
+        let guarded = tier.timeout().is_some() && !is_spare(tier);
         // What is not read need not be written.
         if guarded && (breakers.is_open(level, Way::Read) || !breakers.lets_through(level, Way::Write, since)) {
             self.skipped(route, tier, Operation::Put);

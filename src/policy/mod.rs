@@ -10,6 +10,7 @@ pub mod lint;
 mod name_map;
 mod named;
 pub mod path;
+#[cfg(feature = "resilience")]
 mod patience;
 mod pattern;
 pub mod query;
@@ -19,11 +20,13 @@ mod tiers;
 pub use key::{CacheKey, KeyPrefix, SchemaVersion};
 pub(crate) use keyer::{Computed, Keyer, Values};
 pub use named::DataKey;
+#[cfg(feature = "resilience")]
 use patience::Patience;
 pub use query::QueryKey;
 pub use routes::{RouteId, Routes};
 pub use tiers::{Level, Tiers};
 
+use crate::semantics::decimal;
 use crate::semantics::storage::{Lifetime, StoreRules};
 use crate::semantics::vary::Narrow;
 use std::time::Duration;
@@ -89,6 +92,7 @@ pub(crate) struct Terms {
     pub(crate) strip_targets: bool,
     pub(crate) narrow: Vec<Narrow>,
     pub(crate) verify: Option<u32>,
+    #[cfg(feature = "resilience")]
     pub(crate) patience: Patience,
     pub(crate) store: StoreRules,
     /// A default lifetime was given that cannot have an effect.
@@ -126,6 +130,7 @@ impl Policy {
             strip_targets: false,
             narrow: Vec::new(),
             verify: None,
+            #[cfg(feature = "resilience")]
             patience: Patience::default(),
             store,
             #[cfg(feature = "lint")]
@@ -142,7 +147,7 @@ impl Policy {
         if ttl.is_zero() || ttl > LONGEST {
             policy.terms.problem = Some(Problem {
                 field: "ttl",
-                value: format!("{} s", ttl.as_secs()),
+                value: decimal(ttl.as_secs()) + " s",
                 expected: "more than zero and at most ten years; use Policy::bypass() for a route that is not cached",
             });
         }
@@ -407,7 +412,7 @@ impl Policy {
 
     fn check(&mut self, field: &'static str, duration: Duration) {
         if duration > LONGEST {
-            let value = format!("{} s", duration.as_secs());
+            let value = decimal(duration.as_secs()) + " s";
             self.terms.problem = Some(Problem { field, value, expected: "at most ten years" });
         }
     }
@@ -458,8 +463,8 @@ impl Policy {
     pub(crate) fn browser_cache_control(&self, private: bool) -> String {
         let whom = if private { "private" } else { "public" };
         match self.terms.browser_ttl {
-            None => format!("{whom}, max-age=0, must-revalidate"),
-            Some(ttl) => format!("{whom}, max-age={}", ttl.as_secs()),
+            None => [whom, ", max-age=0, must-revalidate"].concat(),
+            Some(ttl) => [whom, ", max-age=", &decimal(ttl.as_secs())].concat(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How long the origin is waited for, and what keeps it from being asked by everybody at once.
+//! How long the origin is waited for, and what keeps it from being asked by everybody at once (feature `resilience`).
 
 use super::{Policy, Problem};
 use std::time::Duration;
@@ -27,6 +27,7 @@ impl Default for Patience {
     }
 }
 
+/// With the feature `resilience`.
 impl Policy {
     /// How long the handler may take before a stale answer goes out in its place, where
     /// [`stale_if_error`](Self::stale_if_error) allows one; the handler finishes behind it, and its answer is stored. Zero is

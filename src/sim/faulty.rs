@@ -266,6 +266,7 @@ impl Tier for FaultyTier {
         self.timeout
     }
 
+    #[cfg(feature = "resilience")]
     fn is_spare(&self) -> bool {
         self.inner.is_spare()
     }

@@ -200,6 +200,7 @@ impl Tier for Unreliable {
         self.inner.write_timeout()
     }
 
+    #[cfg(feature = "resilience")]
     fn is_spare(&self) -> bool {
         self.inner.is_spare()
     }

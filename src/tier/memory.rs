@@ -64,7 +64,7 @@ impl MemoryTier {
 
     /// Makes it stand in for L2: it is read and written only where the cache has no L2, or L2 is being left alone because its reads or
     /// writes have been failing. An entry stays for 60 s at most, so that what L2 has got since is not kept from anybody for longer.
-    /// Default: it is used at any time.
+    /// With the feature `resilience`. Default: it is used at any time.
     ///
     /// ```
     /// use layercake::policy::Level;
@@ -73,6 +73,7 @@ impl MemoryTier {
     /// let spare = MemoryTier::new(Level::L2, 8 << 20).spare();
     /// assert!(spare.is_spare());
     /// ```
+    #[cfg(feature = "resilience")]
     #[must_use]
     pub const fn spare(mut self) -> Self {
         self.spare = true;
@@ -122,6 +123,7 @@ impl Tier for MemoryTier {
         }
     }
 
+    #[cfg(feature = "resilience")]
     fn is_spare(&self) -> bool {
         self.spare
     }
@@ -319,6 +321,7 @@ mod tests {
         assert_eq!(hot.used(), 0);
     }
 
+    #[cfg(feature = "resilience")]
     #[test]
     fn a_spare_tier_keeps_nothing_for_more_than_a_minute() {
         for tier in [

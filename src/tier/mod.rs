@@ -3,7 +3,7 @@
 //! A tier is free to forget. What it must not do is answer with something else than was put under the key; the engine
 //! checks the entry's [`key_check`](crate::entry::Head::key_check) all the same. A tier that fails, or takes longer than its
 //! [`timeout`](Tier::timeout), is treated as a missing one. [`RetryingTier`] has a store asked again before that, and keeps what is
-//! written to it in order ([`Pace`]); a [spare](Tier::is_spare) tier is used in place of L2.
+//! written to it in order ([`Pace`]); with the feature `resilience` a spare tier (`Tier::is_spare`) is used in place of L2.
 
 mod memory;
 mod pace;
@@ -92,7 +92,8 @@ pub trait Tier: Send + Sync {
     fn end_overdue(&self, _limit: Duration) {}
 
     /// Whether it stands in for L2: the engine reads and writes it only where there is no L2 that does well, and has it forget what it
-    /// makes void at any time. Default: no.
+    /// makes void at any time (feature `resilience`). Default: no.
+    #[cfg(feature = "resilience")]
     fn is_spare(&self) -> bool {
         false
     }

@@ -363,6 +363,7 @@ impl Tier for RetryingTier {
         self.pace.is_some() || self.tier.keeps_order()
     }
 
+    #[cfg(feature = "resilience")]
     fn is_spare(&self) -> bool {
         self.tier.is_spare()
     }

@@ -66,6 +66,7 @@ extern "C" {
     pub(super) fn wake_by_promises();
 
     /// A promise, and the function that resolves it.
+    #[cfg(feature = "resilience")]
     pub(super) fn signal() -> Array;
 
     /// Which of up to 32 `names` are among the fields, one bit each.
@@ -143,22 +144,6 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = getFrom)]
     pub(super) fn get_from(namespace: &JsValue, name: &str, cache_ttl: f64) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(catch, js_name = putInto)]
-    pub(super) fn put_into(
-        namespace: &JsValue,
-        name: &str,
-        head: &str,
-        headers: &Headers,
-        seconds: f64,
-        body: &JsValue,
-        length: f64,
-        enforced: bool,
-        readable: f64,
-    ) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(catch, js_name = deleteFrom)]
-    pub(super) fn delete_from(namespace: &JsValue, name: &str) -> Result<Promise, JsValue>;
-
     #[wasm_bindgen(catch, js_name = getManyFrom)]
     pub(super) fn get_many_from(namespace: &JsValue, names: &Array, cache_ttl: f64) -> Result<Promise, JsValue>;
 
@@ -172,9 +157,10 @@ extern "C" {
 #[allow(clippy::too_many_arguments, reason = "as above")]
 #[wasm_bindgen(module = "/src/worker/kv/parts.js")]
 extern "C" {
-    /// As [`put_into`], for bodies of any length.
-    #[wasm_bindgen(catch, js_name = putSplit)]
-    pub(super) fn put_split(
+    /// A value, which may be in parts, or replace one that is, if `split` says so.
+    #[wasm_bindgen(catch, js_name = put)]
+    pub(super) fn put(
+        split: bool,
         namespace: &JsValue,
         name: &str,
         head: &str,
@@ -186,7 +172,7 @@ extern "C" {
         readable: f64,
     ) -> Result<Promise, JsValue>;
 
-    /// As [`delete_from`], with the parts of what is there.
-    #[wasm_bindgen(catch, js_name = deleteSplit)]
-    pub(super) fn delete_split(namespace: &JsValue, name: &str) -> Result<Promise, JsValue>;
+    /// Deletes a value, and the parts of what is there if `split` says so.
+    #[wasm_bindgen(catch, js_name = remove)]
+    pub(super) fn delete(split: bool, namespace: &JsValue, name: &str) -> Result<Promise, JsValue>;
 }

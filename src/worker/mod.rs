@@ -40,6 +40,8 @@ mod js;
 mod kv;
 mod live;
 mod runtime;
+#[cfg(feature = "resilience")]
+mod signal;
 mod view;
 mod wakes;
 
@@ -195,6 +197,7 @@ impl Isolate {
     }
 
     /// The same for a scheduled event: for the [data](Opened::data) cache, as there is no request to answer.
+    #[cfg(feature = "data")]
     pub fn open_scheduled(&self, env: &worker::Env, ctx: worker::ScheduleContext) -> Opened<'_> {
         self.open_on(env, WorkerRuntime::scheduled(ctx))
     }
@@ -337,13 +340,13 @@ impl Opened<'_> {
     /// # Errors
     ///
     /// The handler's own.
-    pub async fn run<R, F, Fut>(self, req: R, handler: F) -> worker::Result<web_sys::Response>
+    pub fn run<R, F, Fut>(self, req: R, handler: F) -> impl Future<Output = worker::Result<web_sys::Response>>
     where
         R: EventRequest,
         F: FnOnce(worker::Request) -> Fut + 'static,
         Fut: Future<Output = worker::Result<worker::Response>> + 'static,
     {
-        self.answer(Handler(SendWrapper((req, handler)))).await
+        self.answer(Handler(SendWrapper((req, handler))))
     }
 
     /// As [`run`](Self::run), for tables with [`verify_one_in`](crate::Policy::verify_one_in): there the handler is called again for
@@ -382,24 +385,22 @@ impl Opened<'_> {
             return page;
         }
         let response = match View::take(req) {
-            Some(view) => self.handle(&view, origin).await,
+            Some(view) => {
+                let config = self.kept.table.config();
+                // An unsafe request may make entries of other routes void.
+                let bypassed = match view.method() {
+                    "GET" | "HEAD" => config.bypassed(view.path()),
+                    _ => None,
+                };
+                match bypassed {
+                    // A route that is never cached needs no tiers.
+                    Some(route) => Cache::new(config, [], self.runtime).bypass(route, origin).await,
+                    None => self.with_tiers(config).handle(&view, origin).await,
+                }
+            }
             None => origin.fetch(Ask::AS_IS).await,
         };
         convert::to_web(response.map_err(|error| *error.0)?)
-    }
-
-    async fn handle<H: WorkerOrigin>(self, view: &View, origin: H) -> Result<Response, WorkerError> {
-        let config = self.kept.table.config();
-        // An unsafe request may make entries of other routes void.
-        let bypassed = match view.method() {
-            "GET" | "HEAD" => config.bypassed(view.path()),
-            _ => None,
-        };
-        match bypassed {
-            // A route that is never cached needs no tiers.
-            Some(route) => Cache::new(config, [], self.runtime).bypass(route, origin).await,
-            None => self.with_tiers(config).handle(view, origin).await,
-        }
     }
 }
 

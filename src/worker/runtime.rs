@@ -1,15 +1,12 @@
 use super::alarm::Alarm;
-use super::js;
 use crate::body::Body;
-use crate::runtime::{Runtime, Signal};
+use crate::runtime::Runtime;
 use crate::semantics::freshness::Timestamp;
 use futures::future::BoxFuture;
-use js_sys::futures::JsFuture;
-use js_sys::{Function, Promise};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::time::Duration;
-use wasm_bindgen::{JsCast as _, JsValue};
+use wasm_bindgen::JsValue;
 use worker::send::{SendFuture, SendWrapper};
 
 /// The Workers runtime: `Date.now()`, `setTimeout` and the event's `waitUntil`.
@@ -23,6 +20,7 @@ pub struct WorkerRuntime {
 #[derive(Debug)]
 enum Event {
     Request(worker::Context),
+    #[cfg(feature = "data")]
     Scheduled(SendWrapper<worker::ScheduleContext>),
 }
 
@@ -34,6 +32,7 @@ impl WorkerRuntime {
     }
 
     /// The same for a scheduled event.
+    #[cfg(feature = "data")]
     #[must_use]
     pub fn scheduled(ctx: worker::ScheduleContext) -> Self {
         Self { event: Event::Scheduled(SendWrapper(ctx)), alarm: SendWrapper(Rc::default()) }
@@ -56,16 +55,18 @@ impl Runtime for WorkerRuntime {
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        let ctx = match &self.event {
-            Event::Request(ctx) => ctx,
-            Event::Scheduled(ctx) => return ctx.wait_until(task),
-        };
-        let promise = js_sys::futures::future_to_promise(AssertUnwindSafe(async move {
-            task.await;
-            Ok(JsValue::UNDEFINED)
-        }));
-        // `waitUntil` fails only when the request is over; the task then runs as long as the isolate lets it.
-        let _ = ctx.as_ref().wait_until(&promise);
+        match &self.event {
+            Event::Request(ctx) => {
+                let promise = js_sys::futures::future_to_promise(AssertUnwindSafe(async move {
+                    task.await;
+                    Ok(JsValue::UNDEFINED)
+                }));
+                // `waitUntil` fails only when the request is over; the task then runs as long as the isolate lets it.
+                let _ = ctx.as_ref().wait_until(&promise);
+            }
+            #[cfg(feature = "data")]
+            Event::Scheduled(ctx) => ctx.wait_until(task),
+        }
     }
 
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
@@ -81,22 +82,12 @@ impl Runtime for WorkerRuntime {
         (js_sys::Math::random() * 4_294_967_296.0) as u32
     }
 
-    fn signal(&self) -> Option<Signal> {
-        if !js::signals_cross_requests() {
-            return None;
-        }
-        // A promise of this request's own, whose resolver others may call: a waker of Rust's would wake it in their context.
-        let pair = js::signal();
-        let promise: Promise = pair.get(0).unchecked_into();
-        let resolve = SendWrapper::<Function>(pair.get(1).unchecked_into());
-        let raise = move || {
-            let SendWrapper(resolve) = resolve;
-            let _ = resolve.call0(&JsValue::UNDEFINED);
-        };
-        let raised = SendFuture::new(async move { drop(JsFuture::from(promise).await) });
-        Some(Signal { raise: Box::new(raise), raised: Box::pin(raised) })
+    #[cfg(feature = "resilience")]
+    fn signal(&self) -> Option<crate::runtime::Signal> {
+        super::signal::signal()
     }
 
+    #[cfg(feature = "resilience")]
     fn forgets_requests(&self) -> bool {
         true
     }
@@ -112,11 +103,11 @@ impl Runtime for WorkerRuntime {
 
     #[cfg(feature = "data")]
     fn compress(&self, body: Body) -> Result<Body, Body> {
-        super::body::coded(body, js::compressed)
+        super::body::coded(body, super::js::compressed)
     }
 
     #[cfg(feature = "data")]
     fn decompress(&self, body: Body) -> Result<Body, Body> {
-        super::body::coded(body, js::decompressed)
+        super::body::coded(body, super::js::decompressed)
     }
 }

@@ -29,6 +29,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+/// Whether the library is built with the feature `resilience`.
+pub const RESILIENT: bool = cfg!(feature = "resilience");
+
 pub const MINUTE: Duration = Duration::from_secs(60);
 
 pub const fn secs(n: u64) -> Duration {

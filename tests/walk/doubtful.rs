@@ -81,11 +81,9 @@ fn a_body_of_unknown_length_is_kept_up_to_the_largest_that_may_be() {
 
 #[test]
 fn an_endless_body_ends_for_the_tiers() {
-    let policy = minute().stale_while_revalidate(MINUTE).hard_timeout(secs(1)).max_body(1 << 20);
-    for request in [head("/a"), get("/a").with("if-none-match", "\"v\""), get("/late")] {
+    let policy = minute().stale_while_revalidate(MINUTE).max_body(1 << 20);
+    for request in [head("/a"), get("/a").with("if-none-match", "\"v\"")] {
         on_each(&policy, |world, kind| {
-            let late = request.path == "/late";
-            world.site.delay(secs(if late { 2 } else { 0 }));
             world.site.answer(|_| Ok(response(200, &[("etag", "\"v\"")], Body::stream(Endless))));
             world.send(&request);
             assert!(is_empty(world), "{kind:?} {request:?}");
@@ -101,6 +99,19 @@ fn an_endless_body_ends_for_the_tiers() {
         world.send(&get("/a")).reads("call 1");
         world.send(&get("/a")).reads("call 1");
         assert_eq!((world.count(Event::RevalidationFailed), world.runtime.pending()), (1, 0));
+    });
+}
+
+#[cfg(feature = "resilience")]
+#[test]
+fn so_does_one_that_nobody_waits_for_any_more() {
+    on_each(&minute().hard_timeout(secs(1)).max_body(1 << 20), |world, kind| {
+        world.site.delay(secs(2));
+        world.site.answer(|_| Ok(response(200, &[("etag", "\"v\"")], Body::stream(Endless))));
+        world.send(&get("/a"));
+        assert!(is_empty(world), "{kind:?}");
+        assert!(world.count(Event::StoreFailed) > 0);
+        assert_eq!(world.runtime.pending(), 0);
     });
 }
 

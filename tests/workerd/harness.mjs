@@ -6,6 +6,12 @@ import { start, workerOptions } from "../../tools/local.mjs";
 
 const PATIENCE = 15_000;
 
+/** The directory in tests/worker of a build without the feature `whole`: layercake's core alone. */
+export const CORE = process.env.CORE_BUILD;
+
+/** For `skip` of tests that need more than the core. */
+export const beyondCore = CORE !== undefined && "not in the core";
+
 /** One HTTP exchange as it is on the wire: nothing is decoded, followed or added. */
 export function exchange(url, { method = "GET", headers = {}, body, agent } = {}) {
   return new Promise((resolve, reject) => {
@@ -44,7 +50,7 @@ export function cacheStatus(field) {
 export class Fixture {
   static async start(options = {}) {
     const fixture = new Fixture();
-    fixture.mf = start({ ...(await workerOptions("tests/worker", { vars: options.vars })), ...options.miniflare });
+    fixture.mf = start({ ...(await workerOptions("tests/worker", { out: CORE, vars: options.vars })), ...options.miniflare });
     fixture.base = (await fixture.mf.ready).origin;
     return fixture;
   }

@@ -9,7 +9,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import workerd from "workerd";
 import { root, wranglerConfig } from "../../tools/local.mjs";
-import { assertSameBytes, cacheStatus, exchange } from "./harness.mjs";
+import { assertSameBytes, cacheStatus, CORE, exchange } from "./harness.mjs";
 
 /** The first line that a stream brings. */
 async function firstLine(stream) {
@@ -64,7 +64,7 @@ export class RawFixture {
     // Embedded files are named relative to the configuration.
     const dir = path.join(root, "target/test");
     const file = path.join(dir, `workerd-${process.pid}-${++started}.capnp`);
-    const build = path.relative(dir, path.join(root, "tests/worker/build"));
+    const build = path.relative(dir, path.join(root, "tests/worker", CORE ?? "build"));
     const { compatibility_date } = await wranglerConfig("tests/worker");
     await mkdir(dir, { recursive: true });
     await writeFile(

@@ -5,13 +5,13 @@ use worker::*;
 
 #[cfg(feature = "axum")]
 mod axum;
-#[cfg(not(any(feature = "hand", feature = "hand-kv", feature = "layercake", feature = "axum")))]
+#[cfg(not(any(feature = "hand", feature = "hand-kv", feature = "layercake-core", feature = "axum")))]
 mod bare;
-#[cfg(all(feature = "layercake", feature = "scenes"))]
+#[cfg(all(feature = "layercake-core", feature = "scenes"))]
 mod cached;
 #[cfg(any(feature = "hand", feature = "hand-kv"))]
 mod hand;
-#[cfg(all(feature = "layercake", not(feature = "scenes")))]
+#[cfg(all(feature = "layercake-core", not(feature = "scenes")))]
 mod plain;
 #[cfg(feature = "scenes")]
 mod scenes;

@@ -7,7 +7,7 @@ use worker::*;
 pub const CACHED: [&str; 4] = ["/item/", "/wide/item/", "/heads/", "/origin/"];
 
 /// How long what `/stale` answers is fresh.
-#[cfg(any(feature = "hand", feature = "layercake"))]
+#[cfg(any(feature = "hand", feature = "layercake-core"))]
 pub const BRIEF_MS: u64 = 1000;
 
 pub fn add(router: Router<'static, ()>) -> Router<'static, ()> {

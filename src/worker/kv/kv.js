@@ -52,10 +52,6 @@ export function fitsMetadata(text) {
   return JSON.stringify(text).length <= 1024;
 }
 
-export async function deleteFrom(namespace, name) {
-  await namespace.delete(name);
-}
-
 // The record (entry/wire.rs) of a value that is kept as base64. It is the first one of its head.
 const BASE64 = "x6:base64";
 

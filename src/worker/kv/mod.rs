@@ -159,25 +159,25 @@ impl KvTier {
         }
         let value = unread(value);
         let text = metadata.as_string().ok_or_else(|| corrupt("its metadata is not ours"))?;
-        if text == ENVELOPE {
-            let whole =
-                read_whole(stream_of(value)?.as_ref(), MAX_VALUE + u64::from(MAX_HEAD)).await.map_err(unreadable)?;
-            return open_envelope(&whole).map(Some);
-        }
-        let (head, _) = wire::decode_head(text.as_bytes()).map_err(|e| corrupt(e.as_str()))?;
-        if head.length.is_some_and(|length| length <= ONE_PART) {
+        let stream = stream_of(value)?;
+        let mut head = if text == ENVELOPE { None } else { Some(decode_head(text.as_bytes())?.0) };
+        let length = head.as_ref().and_then(|head| head.length);
+        if length.is_some_and(|length| length <= ONE_PART) {
             self.note_whole(key);
         }
-        let body = match head.length {
-            Some(length) if length > SMALL_BODY => {
-                let stream = js::fixed(&stream_of(value)?, number(length)).map_err(failed)?;
-                JsStream::enforced(stream, Some(length))
+        if let (Some(length), Some(head)) = (length, head.take_if(|_| length > Some(SMALL_BODY))) {
+            let stream = js::fixed(&stream, number(length)).map_err(failed)?;
+            return entry(head, &metadata, JsStream::enforced(stream, Some(length))).map(Some);
+        }
+        let whole = read_whole(stream.as_ref(), MAX_VALUE + u64::from(MAX_HEAD)).await.map_err(unreadable)?;
+        match head {
+            Some(head) => {
+                let body = whole_body(&head, &text, whole)?;
+                entry(head, &metadata, body)
             }
-            _ => {
-                whole_body(&head, &text, read_whole(stream_of(value)?.as_ref(), MAX_VALUE).await.map_err(unreadable)?)?
-            }
-        };
-        entry(head, &metadata, body).map(Some)
+            None => open_envelope(&whole),
+        }
+        .map(Some)
     }
 
     async fn write(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
@@ -197,8 +197,9 @@ impl KvTier {
         let seconds = number(seconds.max(MIN_EXPIRATION));
         let (body, length, enforced) = for_store(body, head.length);
         let readable = if self.bulk_readable { number(READABLE) } else { -1.0 };
-        let put = if self.may_be_split(key, head.length) { js::put_split } else { js::put_into };
-        let step = put(&self.namespace(), &name, &text, &headers, seconds, &body, length, enforced, readable);
+        let split = self.may_be_split(key, head.length);
+        let step =
+            js::put(split, &self.namespace(), &name, &text, &headers, seconds, &body, length, enforced, readable);
         js::wait(step).await.map(|_| ()).map_err(failed)
     }
 }
@@ -234,11 +235,16 @@ fn whole_body(head: &Head, text: &str, bytes: Uint8Array) -> Result<Body, TierEr
 
 fn open_envelope(whole: &Uint8Array) -> Result<StoredResponse, TierError> {
     let front = whole.subarray(0, whole.length().min(MAX_HEAD)).to_vec();
-    let (head, length) = wire::decode_head(&front).map_err(|e| corrupt(e.as_str()))?;
-    let text = String::from_utf8_lossy(front.get(..length).unwrap_or_default());
+    let (head, length) = decode_head(&front)?;
+    let text = front.get(..length).and_then(|text| std::str::from_utf8(text).ok());
     let body = whole.subarray(u32::try_from(length).unwrap_or(MAX_HEAD), whole.length());
-    let body = whole_body(&head, &text, body)?;
-    entry(head, &JsValue::from_str(&text), body)
+    let text = text.ok_or_else(|| corrupt("its head is no text"))?;
+    let body = whole_body(&head, text, body)?;
+    entry(head, &JsValue::from_str(text), body)
+}
+
+fn decode_head(text: &[u8]) -> Result<(Head, usize), TierError> {
+    wire::decode_head(text).map_err(|error| corrupt(error.as_str()))
 }
 
 fn store_name(key: &CacheKey) -> Result<String, TierError> {
@@ -311,8 +317,8 @@ impl Tier for KvTier {
 
     fn delete<'a>(&'a self, key: &'a CacheKey) -> BoxFuture<'a, Result<(), TierError>> {
         Box::pin(SendFuture::new(async move {
-            let delete = if self.may_be_split(key, Some(0)) { js::delete_split } else { js::delete_from };
-            js::wait(delete(&self.namespace(), &store_name(key)?)).await.map(|_| ()).map_err(failed)
+            let split = self.may_be_split(key, Some(0));
+            js::wait(js::delete(split, &self.namespace(), &store_name(key)?)).await.map(|_| ()).map_err(failed)
         }))
     }
 

@@ -107,11 +107,16 @@ async function removeAll(namespace, names) {
   for (const name of names) await namespace.delete(name).catch(() => {});
 }
 
+/** Puts what may be in parts, or replace something that is, if `split` says so. */
+export function put(split, ...entry) {
+  return (split ? putSplit : putInto)(...entry);
+}
+
 /**
  * As `putInto`, for bodies of any length, known or not: what is no value of KV is put in parts. The parts of what was there
  * before are deleted.
  */
-export async function putSplit(namespace, name, bare, headers, seconds, body, length, enforced, readable) {
+async function putSplit(namespace, name, bare, headers, seconds, body, length, enforced, readable) {
   const replaced = partsOf(namespace, name);
   const putWhole = async (bare, body, length, enforced) => {
     await replaced;
@@ -223,9 +228,9 @@ async function putGathered(bytes, put) {
   return undefined;
 }
 
-/** Deletes what is there, with its parts if it is in parts. */
-export async function deleteSplit(namespace, name) {
-  const parts = await partsOf(namespace, name);
+/** Deletes what is there; if `split` says so, with its parts where it is in parts. */
+export async function remove(split, namespace, name) {
+  const parts = split ? await partsOf(namespace, name) : [];
   await namespace.delete(name);
   await removeAll(namespace, parts);
 }

@@ -13,15 +13,20 @@
 //! - `memory`: bytes of WebAssembly memory.
 //!
 //! Nor do those under `/__seal/` (`seal`), `/__kv/`, the operations of the KV tier by itself (`kv`), and `/__values/` (`values`).
+//!
+//! Built without the feature `whole` it has layercake's core alone, and no table or route that needs more.
 
 mod app;
 mod body;
 mod keys;
+#[cfg(feature = "whole")]
 mod kv;
 mod law;
 mod ordeal;
+#[cfg(feature = "whole")]
 mod seal;
 mod tables;
+#[cfg(feature = "whole")]
 mod values;
 
 use worker::wasm_bindgen::{self, JsCast};
@@ -32,14 +37,17 @@ async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response
     if env.var("WAKES").is_ok_and(|wakes| wakes.to_string() == "promises") {
         layercake::worker::wake_by_promises();
     }
-    if let Some(command) = req.path().strip_prefix("/__kv/") {
-        return Ok(kv::handle(req, &env, command).await?.into());
-    }
-    if req.path().starts_with("/__seal/") {
-        return Ok(seal::answer(req, ctx).await?.into());
-    }
-    if req.path().starts_with("/__values/") {
-        return Ok(values::answer(req, env, ctx).await?.into());
+    #[cfg(feature = "whole")]
+    {
+        if let Some(command) = req.path().strip_prefix("/__kv/") {
+            return Ok(kv::handle(req, &env, command).await?.into());
+        }
+        if req.path().starts_with("/__seal/") {
+            return Ok(seal::answer(req, ctx).await?.into());
+        }
+        if req.path().starts_with("/__values/") {
+            return Ok(values::answer(req, env, ctx).await?.into());
+        }
     }
     let table = req.headers().get("x-test-table")?.unwrap_or_default();
     let kv = req.headers().get("x-test-kv")?.unwrap_or_else(|| "CACHE".into());
@@ -61,9 +69,11 @@ async fn fetch(req: Request, env: Env, ctx: Context) -> Result<web_sys::Response
         .into());
     }
     let opened = cache.open(&env, ctx).kv(&kv);
+    #[cfg(feature = "whole")]
     if table == "keys" {
         return opened.run_verified(req, |req| app::handle(req, env)).await;
     }
+    #[cfg(feature = "whole")]
     if table == "live" {
         let every = std::time::Duration::from_millis(50);
         let opened =

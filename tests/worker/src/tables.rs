@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
+#[cfg(feature = "whole")]
+use layercake::CacheConfigBuilder;
 use layercake::worker::Isolate;
 use layercake::{CacheConfig, ConfigError, Policy, SchemaVersion};
 
@@ -15,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const BLINK: Duration = Duration::from_millis(200);
 
 fn table(app: &str, version: u32, hot_budget: u64) -> Table {
-    CacheConfig::new(app, SchemaVersion(version))
+    let builder = CacheConfig::new(app, SchemaVersion(version))
         .cache_status(layercake::StatusForm::Full)
         .hot_budget(hot_budget)
         // Bodies of every kind.
@@ -51,16 +53,23 @@ fn table(app: &str, version: u32, hot_budget: u64) -> Table {
         .route("/law/brief/:name", Policy::ttl(BLINK).keep(2 * SECOND))
         .route("/law/behind/:name", Policy::ttl(BLINK).stale_while_revalidate(MINUTE))
         .route("/law/headers/:name", Policy::from_headers())
-        // Waiting.
+        // Not for the cache at all.
+        .route("/bypass/*rest", Policy::bypass());
+    // /fetch/... and all else: by the headers of the answer.
+    #[cfg(feature = "whole")]
+    let builder = waiting(builder);
+    builder.build()
+}
+
+/// Routes that limit how long the application is waited for.
+#[cfg(feature = "whole")]
+fn waiting(builder: CacheConfigBuilder) -> CacheConfigBuilder {
+    builder
         .route("/law/short/:name", Policy::ttl(MINUTE).collapse_wait(2 * BLINK))
         .route("/law/soft/:name", Policy::ttl(SECOND).stale_if_error(MINUTE).soft_timeout(BLINK))
         .route("/law/hard/:name", Policy::ttl(MINUTE).hard_timeout(2 * BLINK))
         .route("/fetch/short/:name", Policy::from_headers().collapse_wait(2 * BLINK))
         .route("/fetch/hard/:name", Policy::from_headers().hard_timeout(2 * BLINK))
-        // Not for the cache at all.
-        .route("/bypass/*rest", Policy::bypass())
-        // /fetch/... and all else: by the headers of the answer.
-        .build()
 }
 
 fn cold() -> Table {
@@ -96,6 +105,7 @@ fn wrong() -> Table {
 }
 
 /// From the variable `CACHE_TABLE`, if there is one.
+#[cfg(feature = "whole")]
 fn live(env: &worker::Env) -> Table {
     match env.var("CACHE_TABLE") {
         Ok(text) => of_document(&text.to_string()),
@@ -106,6 +116,7 @@ fn live(env: &worker::Env) -> Table {
 }
 
 /// The table that a document in JSON says.
+#[cfg(feature = "whole")]
 pub fn of_document(text: &str) -> Table {
     CacheConfig::from_json(text)?.build()
 }
@@ -116,6 +127,7 @@ static NEXT_VERSION: Isolate = Isolate::new(next_version);
 static OTHER_APP: Isolate = Isolate::new(other_app);
 static RFC9111: Isolate = Isolate::new(rfc9111);
 static KEYS: Isolate = Isolate::new(crate::keys::table);
+#[cfg(feature = "whole")]
 static LIVE: Isolate = Isolate::with_env(live);
 static WRONG: Isolate = Isolate::new(wrong);
 
@@ -136,6 +148,7 @@ pub fn named(name: &str) -> &'static Isolate {
         "other-app" => &OTHER_APP,
         "rfc9111" => &RFC9111,
         "keys" => &KEYS,
+        #[cfg(feature = "whole")]
         "live" => &LIVE,
         "wrong" => &WRONG,
         _ => &COLD,

@@ -2,9 +2,9 @@
 
 use super::flight::{Boarding, Flight, Look, Seat};
 use super::landing::Landing;
-use super::lookup::{Found, Hit};
-use super::plan::{Plan, Question};
-use super::{Answer, Cache};
+use crate::engine::lookup::{Found, Hit};
+use crate::engine::plan::{Plan, Question};
+use crate::engine::{Answer, Cache};
 use crate::entry::StoredResponse;
 use crate::policy::Level;
 use crate::runtime::{Signal, within};
@@ -61,19 +61,7 @@ pub(super) fn wants_all(plan: &Plan, question: &Question) -> bool {
     question.ask.whole || (!plan.head && question.conditions.is_empty() && !question.conditions.has_range())
 }
 
-/// Whether an answer of this status is a failure of the origin, for which something stale may stand in (RFC 5861 section 4).
-pub(super) const fn is_failure(status: u16) -> bool {
-    matches!(status, 500 | 502 | 503 | 504)
-}
-
 impl Cache {
-    /// Whether an entry may be served at `now` where the origin fails or is too slow.
-    pub(super) fn may_stand_in(&self, question: &Question, hit: &Hit, now: Timestamp) -> bool {
-        let head = &hit.entry.head;
-        // The change that made it void is no failure.
-        head.part.is_none() && head.freshness.may_serve_on_error(now) && !self.is_void(question, head)
-    }
-
     /// Waits for the answer that another request is fetching, if one is. The origin has been wanted `since` that time.
     pub(super) async fn join(
         &self,
@@ -89,7 +77,7 @@ impl Cache {
             let overtook = |begun| living.voids.overtook(&names, begun);
             let mut boarding = self.boarding(plan, question);
             boarding.can_rest = stored.as_ref().is_some_and(|hit| self.may_stand_in(question, hit, boarding.now));
-            let flight = match living.flights.board(boarding, overtook) {
+            let flight = match living.guard.flights.board(boarding, overtook) {
                 Seat::Alone => return Joined::Alone,
                 Seat::Resting => return self.stand_in(plan, question, stored).unwrap_or(Joined::Alone),
                 Seat::Leader(landing) => return Joined::Leader(landing),
@@ -110,7 +98,7 @@ impl Cache {
                     match self.share(plan, question, reason, hit) {
                         Some(answer) => return Joined::Answered(Box::new(answer)),
                         // It came too late to be of use: one of those who waited asks anew.
-                        None => question.seen = living.flights.landings(),
+                        None => question.seen = living.guard.flights.landings(),
                     }
                 }
                 Some(Look::Stored) => {
@@ -149,7 +137,7 @@ impl Cache {
                 Some(Signal { raise, raised }) => (Some(raise), Some(raised)),
                 None => (None, None),
             };
-            let again = match self.config.0.living.flights.look(flight, boarding, raise) {
+            let again = match self.config.0.living.guard.flights.look(flight, boarding, raise) {
                 Look::Wait(again) => again.min(until),
                 landed => return Some(landed),
             };

@@ -3,8 +3,10 @@
 //! What the nearer tiers do not keep the next request brings again; L2 is what other data centres and the next deployment live
 //! on, and it says 429 to the second write of a key within a second.
 
-use super::is_l2;
-use super::store::Store;
+use crate::body::Body;
+use crate::engine::is_l2;
+use crate::engine::lookup::SMALL_BODY;
+use crate::engine::store::Store;
 use crate::entry::StoredResponse;
 use crate::semantics::freshness::Timestamp;
 use crate::stats::{Event, Trouble};
@@ -27,7 +29,7 @@ const GONE: Duration = Duration::from_secs(120);
 
 /// When the writes that wait to be tried again began to.
 #[derive(Default)]
-pub(super) struct Retries(Mutex<Vec<Timestamp>>);
+pub(in crate::engine) struct Retries(Mutex<Vec<Timestamp>>);
 
 impl Retries {
     fn begin(&self, now: Timestamp) -> Option<Waiting<'_>> {
@@ -45,7 +47,7 @@ impl Retries {
 }
 
 /// Where the entry is taken from once more.
-pub(super) enum Source {
+enum Source {
     /// It is in a buffer.
     Entry(StoredResponse),
     /// It was committed to this tier, and has these fields.
@@ -61,8 +63,31 @@ impl Source {
 }
 
 /// Whether a write that failed so may succeed a little later, and is missed if it does not.
-pub(super) fn is_worth_another_try(tier: &Arc<dyn Tier>, trouble: Trouble) -> bool {
+fn is_worth_another_try(tier: &Arc<dyn Tier>, trouble: Trouble) -> bool {
     is_l2(tier) && !tier.tries_again() && matches!(trouble, Trouble::Failed | Trouble::TimedOut | Trouble::Throttled)
+}
+
+/// What is left to be done about a write that failed.
+#[derive(Default)]
+pub(in crate::engine) struct Again {
+    /// Where it failed and is worth another try.
+    tier: Option<Arc<dyn Tier>>,
+    /// Where the entry can be taken from then.
+    from: Option<Arc<dyn Tier>>,
+}
+
+impl Again {
+    /// The entry was committed to `tier`, which may be asked for it as a stream.
+    pub(in crate::engine) fn taken_by(&mut self, tier: &Arc<dyn Tier>) {
+        self.from.get_or_insert_with(|| Arc::clone(tier));
+    }
+
+    /// The write to `tier` failed so.
+    pub(in crate::engine) fn refused_by(&mut self, tier: &Arc<dyn Tier>, trouble: Trouble) {
+        if is_worth_another_try(tier, trouble) {
+            self.tier = Some(Arc::clone(tier));
+        }
+    }
 }
 
 /// One of the writes that wait.
@@ -81,8 +106,27 @@ impl Drop for Waiting<'_> {
 }
 
 impl Store {
+    /// Writes `entry`, whose body is in a buffer, once more where that is left to be done.
+    pub(in crate::engine) fn write_again(self, again: Again, entry: StoredResponse) {
+        // No large body waits in memory.
+        if entry.body.len().is_some_and(|length| length <= SMALL_BODY) {
+            if let Some(tier) = again.tier {
+                self.retry_behind(tier, Source::Entry(entry));
+            }
+        } else {
+            self.copy_again(again, entry.with_body(Body::empty()));
+        }
+    }
+
+    /// The same for an entry with these `fields`, from where it was committed.
+    pub(in crate::engine) fn copy_again(self, again: Again, fields: StoredResponse) {
+        if let (Some(tier), Some(from)) = (again.tier, again.from) {
+            self.retry_behind(tier, Source::Tier(from, fields));
+        }
+    }
+
     /// Tries again behind the response until it is done, no longer worth it, or hopeless.
-    pub(super) fn retry_behind(self, tier: Arc<dyn Tier>, source: Source) {
+    fn retry_behind(self, tier: Arc<dyn Tier>, source: Source) {
         let runtime = Arc::clone(&self.cache.runtime);
         runtime.spawn(Box::pin(self.retry(tier, source)));
     }
@@ -90,7 +134,7 @@ impl Store {
     async fn retry(self, tier: Arc<dyn Tier>, source: Source) {
         let tier = &tier;
         let runtime = &self.cache.runtime;
-        let Some(_waiting) = self.cache.config.0.living.retries.begin(runtime.now()) else { return };
+        let Some(_waiting) = self.cache.config.0.living.guard.retries.begin(runtime.now()) else { return };
         for pause in PAUSES {
             // Half of the pause, in parts of 2^16.
             let more = (pause * u64::from(runtime.random() >> 16)) >> 17;

@@ -118,7 +118,7 @@ pub(super) enum Seat {
 
 /// The calls of the origin under way in one isolate.
 #[derive(Default)]
-pub(super) struct Flights {
+pub(in crate::engine) struct Flights {
     air: Mutex<Air>,
     landings: AtomicU64,
 }
@@ -158,7 +158,7 @@ pub(super) struct Boarding {
 
 impl Flights {
     /// How many answers have landed so far.
-    pub(super) fn landings(&self) -> u64 {
+    pub(in crate::engine) fn landings(&self) -> u64 {
         self.landings.load(Ordering::Relaxed)
     }
 

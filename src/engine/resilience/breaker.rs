@@ -4,6 +4,7 @@
 //! it, and its failure doubles the while. Reads and writes have circuits of their own, so that a store which takes no more
 //! writes goes on being read.
 
+use crate::engine::tiers::{Verdict, Way};
 use crate::policy::Level;
 use crate::semantics::freshness::Timestamp;
 use std::sync::{Mutex, PoisonError};
@@ -18,25 +19,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// The same for a quota that is used up, which no second brings back.
 const LONG_PAUSES: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(15 * 60));
 
-/// What is asked of a tier.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Read,
-    Write,
-}
-
-/// How it went.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Well,
-    Badly,
-    /// There is nothing left of the quota.
-    Exhausted,
-}
-
 /// The circuits of one isolate.
 #[derive(Default)]
-pub(super) struct Breakers(Mutex<[[Circuit; 2]; 3]>);
+pub(in crate::engine) struct Breakers(Mutex<[[Circuit; 2]; 3]>);
 
 #[derive(Default)]
 struct Circuit {
@@ -54,7 +39,7 @@ struct Open {
 
 impl Breakers {
     /// Whether the tier may be asked now. Whoever is let through an open circuit is the only one for the time of a pause.
-    pub(super) fn lets_through(&self, level: Level, way: Way, now: Timestamp) -> bool {
+    pub(in crate::engine) fn lets_through(&self, level: Level, way: Way, now: Timestamp) -> bool {
         self.with(level, way, |circuit| match &mut circuit.open {
             None => true,
             Some(open) if now >= open.until => {
@@ -66,12 +51,12 @@ impl Breakers {
     }
 
     /// Whether the tier is known to fail.
-    pub(super) fn is_open(&self, level: Level, way: Way) -> bool {
+    pub(in crate::engine) fn is_open(&self, level: Level, way: Way) -> bool {
         self.with(level, way, |circuit| circuit.open.is_some())
     }
 
     /// Notes how it went with what was asked at `since`.
-    pub(super) fn note(&self, level: Level, way: Way, since: Timestamp, now: Timestamp, verdict: Verdict) {
+    pub(in crate::engine) fn note(&self, level: Level, way: Way, since: Timestamp, now: Timestamp, verdict: Verdict) {
         self.with(level, way, |circuit| {
             let (first, longest) = if verdict == Verdict::Exhausted { LONG_PAUSES } else { PAUSES };
             circuit.failures = if verdict == Verdict::Well { 0 } else { circuit.failures.saturating_add(1) };
