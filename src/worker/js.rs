@@ -1,6 +1,6 @@
 //! The few steps into JavaScript that `web-sys` has no words for.
 
-use js_sys::{Array, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Promise, Reflect};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::{Closure, wasm_bindgen};
 use web_sys::{Headers, ReadableStream};
@@ -142,13 +142,10 @@ extern "C" {
 #[wasm_bindgen(module = "/src/worker/kv/kv.js")]
 extern "C" {
     #[wasm_bindgen(catch, js_name = getFrom)]
-    pub(super) fn get_from(namespace: &JsValue, name: &str, cache_ttl: f64) -> Result<Promise, JsValue>;
+    pub(super) fn get_from(namespace: &JsValue, name: &str, cache_ttl: f64, small: f64) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch, js_name = getManyFrom)]
     pub(super) fn get_many_from(namespace: &JsValue, names: &Array, cache_ttl: f64) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(catch, js_name = fromBase64)]
-    pub(super) fn from_base64(bytes: &Uint8Array) -> Result<Uint8Array, JsValue>;
 
     #[wasm_bindgen(catch, js_name = listFrom)]
     pub(super) fn list_from(namespace: &JsValue, prefix: &str, cursor: &str, limit: f64) -> Result<Promise, JsValue>;

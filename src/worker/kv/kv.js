@@ -6,11 +6,55 @@ import { assembled, isManifest, isPart, manifestOf } from "./parts.js";
 // The platform's limit, in bytes.
 export const MAX_VALUE = 25 * 1024 * 1024;
 
-/** Value, as a stream, and metadata; nothing when there is none. In parts: see below. */
-export async function getFrom(namespace, name, cacheTtl) {
+// Room for a head in an envelope.
+const MAX_HEAD = 256 * 1024;
+
+// The metadata of a value that is an envelope.
+const ENVELOPE = "envelope";
+
+/**
+ * The body of an entry and its head; nothing when there is none. A body of more than `small` bytes is a stream, another one a buffer, and one
+ * that cannot be had is missing. In parts: see parts.js.
+ */
+export async function getFrom(namespace, name, cacheTtl, small) {
   const { value, metadata } = await namespace.getWithMetadata(name, reading("stream", cacheTtl));
   if (value === null) return undefined;
-  return isManifest(metadata) ? assembled(namespace, await manifestOf(name, value, metadata), cacheTtl) : [value, metadata];
+  if (isManifest(metadata)) return assembled(namespace, await manifestOf(name, value, metadata), cacheTtl);
+  if (lengthIn(metadata) > small) return [value, metadata];
+  try {
+    return opened(await bytesOf(value), metadata);
+  } catch {
+    return [undefined, metadata];
+  }
+}
+
+/** Body and head of a value whose bytes these are. */
+function opened(bytes, metadata) {
+  let head = metadata;
+  if (head === ENVELOPE) {
+    const front = new TextDecoder("latin1").decode(bytes.subarray(0, MAX_HEAD));
+    const end = find(front, ".") + 1;
+    [head, bytes] = [front.slice(0, end), bytes.subarray(end)];
+  }
+  return [String(head).startsWith(BASE64, 1) ? fromBase64(bytes) : bytes, head];
+}
+
+/** The body's length that a head says, if it does. */
+function lengthIn(head) {
+  const at = find(String(head), "n");
+  return at < 0 ? undefined : parseInt(head.slice(head.indexOf(":", at) + 1));
+}
+
+/** Where the first record with this letter stands in a head, or its final mark; -1 when there is none (entry/wire.rs). */
+function find(head, letter) {
+  let at = 1;
+  while (head[at] !== letter) {
+    const colon = head.indexOf(":", at);
+    const end = colon + 1 + Number(head.slice(at + 1, colon));
+    if (colon < 0 || !(end > at)) return -1;
+    at = end;
+  }
+  return at;
 }
 
 export function reading(type, cacheTtl) {
@@ -38,7 +82,7 @@ export async function putInto(namespace, name, bare, headers, seconds, body, len
     const rest = await bytesOf(value);
     value = joined([front, rest]);
   }
-  const options = { expirationTtl: seconds, metadata: beside ? head : "envelope" };
+  const options = { expirationTtl: seconds, metadata: beside ? head : ENVELOPE };
   // A deletion costs as much as a write: only of what may be there.
   const remove = () => (value.whole === false ? namespace.delete(name) : undefined);
   await whole(value, () => namespace.put(name, value, options), remove);
@@ -72,7 +116,7 @@ function toBase64(bytes) {
 }
 
 /** The bytes behind base64. */
-export function fromBase64(bytes) {
+function fromBase64(bytes) {
   return Uint8Array.from(atob(new TextDecoder().decode(bytes)), (c) => c.charCodeAt(0));
 }
 
@@ -81,8 +125,8 @@ const MAX_BULK = 100;
 const BULKS = 2;
 
 /**
- * For each name what KV has, in their order: nothing, an error, or value and metadata. The value is missing where it has to be
- * read by itself.
+ * For each name what KV has, in their order: nothing, an error, or body and head of an entry. The body is missing where the value has to
+ * be read by itself: whatever is wrong with a text may be so because it is one.
  */
 export async function getManyFrom(namespace, names, cacheTtl) {
   const found = new Map();
@@ -108,8 +152,11 @@ export async function getManyFrom(namespace, names, cacheTtl) {
     for (const [name, entry] of entries) {
       if (typeof entry?.value !== "string") continue;
       const { value, metadata } = entry;
-      const alone = isManifest(metadata) || value.includes("\ufffd");
-      found.set(name, [alone ? undefined : encoder.encode(value), metadata]);
+      found.set(name, [undefined, ""]);
+      if (isManifest(metadata) || value.includes("\ufffd")) continue;
+      try {
+        found.set(name, opened(encoder.encode(value), metadata));
+      } catch {}
     }
   };
   const worker = async () => {

@@ -1,13 +1,12 @@
 //! Many entries in few operations: KV's bulk read, of 100 keys each, for all that can be had so. It gives texts; what may have been
 //! something else, what is in parts, and what one operation cannot carry is then read by itself.
 
-use super::{ENVELOPE, KvTier, entry, failed, open_envelope, store_name, whole_body};
-use crate::entry::{StoredResponse, wire};
+use super::{KvTier, entry_of, failed, store_name};
 use crate::policy::CacheKey;
 use crate::tier::{Found, several};
 use crate::worker::js;
 use futures::future::BoxFuture;
-use js_sys::{Array, Uint8Array};
+use js_sys::Array;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::send::SendFuture;
 
@@ -63,22 +62,10 @@ fn answer_of(found: JsValue) -> Answer {
         return Answer::Done(Ok(None));
     }
     let Some(pair) = found.dyn_ref::<Array>() else { return Answer::Done(Err(failed(found))) };
-    match pair.get(0).dyn_into::<Uint8Array>() {
+    match entry_of(pair) {
+        // Without a length it cannot be told whether the text is all of it.
+        Ok(entry) if entry.head.length.is_some() => Answer::Done(Ok(Some(entry))),
         // Whatever is wrong with a text may be so because it is one.
-        Ok(value) => opened(value, &pair.get(1)).map_or(Answer::Alone, |entry| Answer::Done(Ok(Some(entry)))),
-        Err(_) => Answer::Alone,
+        _ => Answer::Alone,
     }
-}
-
-fn opened(value: Uint8Array, metadata: &JsValue) -> Option<StoredResponse> {
-    let text = metadata.as_string()?;
-    let entry = if text == ENVELOPE {
-        open_envelope(&value).ok()?
-    } else {
-        let (head, _) = wire::decode_head(text.as_bytes()).ok()?;
-        let body = whole_body(&head, &text, value).ok()?;
-        entry(head, metadata, body).ok()?
-    };
-    // Without a length it cannot be told whether the text is all of it.
-    entry.head.length.is_some().then_some(entry)
 }

@@ -12,13 +12,12 @@ mod list;
 #[cfg(any(feature = "data", feature = "sim"))]
 mod many;
 
-use super::body::{Coding, JsBuffer, JsStream, for_store, number, read_whole};
+use super::body::{Coding, JsBuffer, JsStream, for_store, number};
 use super::convert::js_body;
 use super::headers::{JsHeaders, js_headers};
 use super::js;
-use crate::body::{Body, BodyError};
 use crate::engine::SMALL_BODY;
-use crate::entry::{Head, StoredResponse, wire};
+use crate::entry::{StoredResponse, wire};
 use crate::policy::key::KeyName;
 use crate::policy::{CacheKey, Level};
 use crate::semantics::freshness::Timestamp;
@@ -30,7 +29,6 @@ use js_sys::{Array, Uint8Array};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::ReadableStream;
 use worker::send::{SendFuture, SendWrapper};
 
 /// The platform's limits (Workers KV, "Limits").
@@ -38,14 +36,6 @@ const MAX_KEY: usize = 512;
 const MAX_VALUE: u64 = 25 << 20;
 const MIN_EXPIRATION: u64 = 60;
 const MIN_CACHE_TTL: u64 = 30;
-
-/// Room for a head in an envelope.
-const MAX_HEAD: u32 = 256 << 10;
-
-const ENVELOPE: &str = "envelope";
-
-/// The version of a head and the record of a value that is kept as base64 (`BASE64` in kv.js).
-const AS_BASE64: &str = "1x6:base64";
 
 /// The largest body that [`KvTier::bulk_readable`] is about.
 const READABLE: u64 = 64 << 10;
@@ -146,38 +136,17 @@ impl KvTier {
     }
 
     async fn read(&self, key: &CacheKey) -> Found {
-        let step = js::get_from(&self.namespace(), &store_name(key)?, self.cache_seconds());
+        let step = js::get_from(&self.namespace(), &store_name(key)?, self.cache_seconds(), number(SMALL_BODY));
         let found = js::wait(step).await.map_err(failed)?;
         if found.is_undefined() {
             self.note_whole(key);
             return Ok(None);
         }
-        let found: Array = found.unchecked_into();
-        let (value, metadata) = (found.get(0), found.get(1));
-        if value.is_undefined() {
-            return Err(corrupt("a part is missing"));
-        }
-        let value = unread(value);
-        let text = metadata.as_string().ok_or_else(|| corrupt("its metadata is not ours"))?;
-        let stream = stream_of(value)?;
-        let mut head = if text == ENVELOPE { None } else { Some(decode_head(text.as_bytes())?.0) };
-        let length = head.as_ref().and_then(|head| head.length);
-        if length.is_some_and(|length| length <= ONE_PART) {
+        let entry = entry_of(found.unchecked_ref())?;
+        if entry.head.length.is_some_and(|length| length <= ONE_PART) {
             self.note_whole(key);
         }
-        if let (Some(length), Some(head)) = (length, head.take_if(|_| length > Some(SMALL_BODY))) {
-            let stream = js::fixed(&stream, number(length)).map_err(failed)?;
-            return entry(head, &metadata, JsStream::enforced(stream, Some(length))).map(Some);
-        }
-        let whole = read_whole(stream.as_ref(), MAX_VALUE + u64::from(MAX_HEAD)).await.map_err(unreadable)?;
-        match head {
-            Some(head) => {
-                let body = whole_body(&head, &text, whole)?;
-                entry(head, &metadata, body)
-            }
-            None => open_envelope(&whole),
-        }
-        .map(Some)
+        Ok(Some(entry))
     }
 
     async fn write(&self, key: &CacheKey, entry: StoredResponse, now: Timestamp) -> Result<(), TierError> {
@@ -204,47 +173,29 @@ impl KvTier {
     }
 }
 
-/// A value not read yet; dropped, it is cancelled.
-fn unread(value: JsValue) -> Body {
-    JsStream::body(value.unchecked_into(), Coding::Applied)
-}
-
-fn stream_of(unread: Body) -> Result<ReadableStream, TierError> {
-    let taken = unread.into_host::<JsStream>().ok().and_then(|mut stream| stream.take());
-    taken.ok_or_else(|| corrupt("its value is no stream"))
-}
-
-/// The entry with this head, whose fields are in its text.
-fn entry(head: Head, text: &JsValue, body: Body) -> Result<StoredResponse, TierError> {
-    let headers = js::fields_of(text).map_err(|_| corrupt("a field that is none"))?;
-    Ok(StoredResponse { head: Arc::new(head), headers: JsHeaders::boxed(headers), body })
-}
-
-/// The body that is a value, or the rest of one.
-fn whole_body(head: &Head, text: &str, bytes: Uint8Array) -> Result<Body, TierError> {
-    let bytes = if text.starts_with(AS_BASE64) {
-        js::from_base64(&bytes).map_err(|_| corrupt("its value is no base64"))?
-    } else {
-        bytes
-    };
-    if head.length.is_some_and(|length| length != u64::from(bytes.length())) {
-        return Err(corrupt("its value is not of the length stored"));
+/// The entry that is a body and a head, which has its fields.
+fn entry_of(found: &Array) -> Result<StoredResponse, TierError> {
+    let (body, text) = (found.get(0), found.get(1));
+    if body.is_undefined() {
+        return Err(corrupt("its value, or a part of it, cannot be read"));
     }
-    Ok(JsBuffer::body(bytes, Coding::Applied))
-}
-
-fn open_envelope(whole: &Uint8Array) -> Result<StoredResponse, TierError> {
-    let front = whole.subarray(0, whole.length().min(MAX_HEAD)).to_vec();
-    let (head, length) = decode_head(&front)?;
-    let text = front.get(..length).and_then(|text| std::str::from_utf8(text).ok());
-    let body = whole.subarray(u32::try_from(length).unwrap_or(MAX_HEAD), whole.length());
-    let text = text.ok_or_else(|| corrupt("its head is no text"))?;
-    let body = whole_body(&head, text, body)?;
-    entry(head, &JsValue::from_str(text), body)
-}
-
-fn decode_head(text: &[u8]) -> Result<(Head, usize), TierError> {
-    wire::decode_head(text).map_err(|error| corrupt(error.as_str()))
+    let body = match body.dyn_into::<Uint8Array>() {
+        Ok(bytes) => JsBuffer::body(bytes, Coding::Applied),
+        // Dropped, it is cancelled.
+        Err(stream) => JsStream::body(stream.unchecked_into(), Coding::Applied),
+    };
+    let words = text.as_string().ok_or_else(|| corrupt("its metadata is not ours"))?;
+    let (head, _) = wire::decode_head(words.as_bytes()).map_err(|error| corrupt(error.as_str()))?;
+    let body = match (body.into_host::<JsStream>(), head.length) {
+        (Ok(mut stream), Some(length)) => {
+            let stream = stream.take().ok_or_else(|| corrupt("its value is no stream"))?;
+            JsStream::enforced(js::fixed(&stream, number(length)).map_err(failed)?, Some(length))
+        }
+        (Err(buffer), length) if length.is_none_or(|length| buffer.len() == Some(length)) => buffer,
+        _ => return Err(corrupt("its value is not of the length stored")),
+    };
+    let headers = js::fields_of(&text).map_err(|_| corrupt("a field that is none"))?;
+    Ok(StoredResponse { head: Arc::new(head), headers: JsHeaders::boxed(headers), body })
 }
 
 fn store_name(key: &CacheKey) -> Result<String, TierError> {
@@ -257,11 +208,6 @@ fn store_name(key: &CacheKey) -> Result<String, TierError> {
 
 fn corrupt(why: &str) -> TierError {
     TierError::Corrupt(why.to_owned())
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
-fn unreadable(_: BodyError) -> TierError {
-    corrupt("its value cannot be read")
 }
 
 /// KV tells its errors apart by their texts alone: `KV PUT failed: 429 Too Many Requests`, `KV put() limit exceeded for the
