@@ -167,24 +167,29 @@ fn read(text: &[u8], mut fields: Option<&mut FieldList>) -> Result<(Head, usize)
         }
         let (value, behind) = split_record(behind)?;
         rest = behind;
+        let number = parse(value);
         match letter {
             b'k' => check = Some(unhex(value).ok_or(WireError::Malformed)?),
-            b's' => status = Some(u16::try_from(parse(value)?).map_err(|_| WireError::Malformed)?),
-            b't' => times = Some(parse_list::<5>(value)?),
+            b's' => status = Some(u16::try_from(number?).map_err(|_| WireError::Malformed)?),
+            b't' => {
+                let mut list = [0; 5];
+                parse_list(value, &mut list)?;
+                times = Some(list);
+            }
             b'a' => head.shared = true,
-            b'n' => head.length = Some(parse(value)?),
-            b'e' => head.epoch = parse(value)?,
+            b'n' => head.length = Some(number?),
+            b'e' => head.epoch = number?,
             b'g' => head.tags.push(text_of(value)?.into_boxed_str()),
             b'v' => head.selecting.push((text_of(value)?.into_boxed_str(), None)),
             b'w' => select(&mut head.selecting, value)?,
-            b'f' => head.family.id = parse(value)?,
-            b'd' => head.family.others.push(u32::try_from(parse(value)?).map_err(|_| WireError::Malformed)?),
-            b'b' => keep = Duration::from_millis(parse(value)?),
+            b'f' => head.family.id = number?,
+            b'd' => head.family.others.push(u32::try_from(number?).map_err(|_| WireError::Malformed)?),
+            b'b' => keep = Duration::from_millis(number?),
             b'r' => never_stale = true,
             b'p' => head.part = Some(part_of(value)?),
-            b'u' => head.l2_until = Timestamp::from_millis(parse(value)?),
+            b'u' => head.l2_until = Timestamp::from_millis(number?),
             b'c' => {
-                let sum = parse(value)?;
+                let sum = number?;
                 head.declared = Declared { cache_control: sum & 1 != 0, target: sum & 2 != 0, weakness: sum & 4 != 0 };
             }
             b'h' => name = Some(value),
@@ -231,7 +236,9 @@ fn select(selecting: &mut Selecting, value: &[u8]) -> Result<(), WireError> {
 }
 
 fn part_of(value: &[u8]) -> Result<Part, WireError> {
-    let [first, last, total] = parse_list(value)?;
+    let mut list = [0; 3];
+    parse_list(value, &mut list)?;
+    let [first, last, total] = list;
     if first > last || last >= total {
         return Err(WireError::Malformed);
     }
@@ -291,13 +298,12 @@ fn parse(digits: &[u8]) -> Result<u64, WireError> {
 }
 
 /// As many numbers as wanted, joined by commas.
-fn parse_list<const N: usize>(value: &[u8]) -> Result<[u64; N], WireError> {
+fn parse_list(value: &[u8], list: &mut [u64]) -> Result<(), WireError> {
     let mut parts = value.split(|&b| b == b',').map(parse);
-    let mut out = [0; N];
-    for number in &mut out {
+    for number in list {
         *number = parts.next().unwrap_or(Err(WireError::Malformed))?;
     }
-    if parts.next().is_some() { Err(WireError::Malformed) } else { Ok(out) }
+    if parts.next().is_some() { Err(WireError::Malformed) } else { Ok(()) }
 }
 
 fn unescape(value: &[u8]) -> Result<Vec<u8>, WireError> {

@@ -129,15 +129,12 @@ fn comma(text: &[u8], quotes: bool, escapes: bool) -> Result<Option<usize>, Uncl
 }
 
 /// Writes a number in decimal. Formatting machinery costs more than the digits.
+#[inline(never)]
 pub(crate) fn push_decimal(out: &mut String, number: u64) {
-    let mut place = 1;
-    while number / place > 9 {
-        place *= 10;
+    if number > 9 {
+        push_decimal(out, number / 10);
     }
-    while place > 0 {
-        out.push(char::from(b'0' + u8::try_from(number / place % 10).unwrap_or(0)));
-        place /= 10;
-    }
+    out.push(char::from(b'0' + u8::try_from(number % 10).unwrap_or(0)));
 }
 
 /// A number in decimal.

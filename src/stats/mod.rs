@@ -325,6 +325,7 @@ impl Stats {
 }
 
 /// Writes `text` as a JSON string (RFC 8259 section 7).
+#[inline(never)]
 pub(crate) fn json_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {

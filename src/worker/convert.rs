@@ -6,67 +6,30 @@ use super::js;
 use crate::body::{Body, BodyError};
 use crate::message::{Ask, Response};
 use js_sys::Uint8Array;
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{Headers, RequestInit, RequestRedirect, ResponseInit};
+use wasm_bindgen::JsValue;
+use web_sys::{Headers, ResponseInit};
 use worker::send::SendWrapper;
 use worker::{EncodeBody, ResponseBody, ResponseBuilder};
 
 /// The request as the handler gets to see it, where that is another than the client's.
-pub(super) fn masked(inner: &web_sys::Request, ask: &Ask) -> worker::Result<Option<web_sys::Request>> {
+pub(super) fn masked(inner: &web_sys::Request, ask: &Ask) -> Result<Option<web_sys::Request>, JsValue> {
     if ask.is_as_is() {
         return Ok(None);
     }
-    let headers = inner.headers();
-    let present = |name: &&str| headers.has(name).unwrap_or(false);
-    let off: Vec<&str> = ask.taken_off().filter(present).collect();
-    let get = inner.method() == "GET";
-    let content = ask.whole && ["content-length", "transfer-encoding"].iter().any(present);
-    let anew = content || ask.hide.hides_client();
-    if (get || !ask.whole) && !anew && off.is_empty() && ask.set.is_empty() && ask.target.is_none() {
-        return Ok(None);
+    let (mut off, mut set) = (String::new(), String::new());
+    for name in ask.taken_off() {
+        off.push_str(name);
+        off.push(' ');
     }
-    let headers = if ask.hide.is_everything() { host_of(&headers)? } else { Headers::new_with_headers(&headers)? };
-    for name in off {
-        headers.delete(name)?;
-    }
+    // No field holds the end of a line.
     for (name, value) in &ask.set {
-        headers.set(name, value)?;
-    }
-    let init = RequestInit::new();
-    init.set_method(&if ask.whole { "GET".to_owned() } else { inner.method() });
-    init.set_headers(&headers);
-    init.set_redirect(RequestRedirect::Manual);
-    let mut url = inner.url();
-    if let Some(target) = &ask.target {
-        // Behind the second slash comes the authority.
-        let behind = url.bytes().enumerate().filter(|(_, byte)| *byte == b'/').nth(1).map_or(0, |(at, _)| at + 1);
-        let path = url.bytes().skip(behind).position(|byte| matches!(byte, b'/' | b'?' | b'#'));
-        url.truncate(path.map_or(url.len(), |at| behind + at));
-        url.push_str(target);
-    }
-    let rebuilt = if anew {
-        // Made from the URL alone, it has neither `cf` nor content.
-        if !ask.hide.hides_client() {
-            js::set(&init, "cf", &js::get(inner, "cf"));
+        for text in [name, &**value] {
+            set.push_str(text);
+            set.push('\n');
         }
-        web_sys::Request::new_with_str_and_init(&url, &init)?
-    } else if ask.target.is_some() {
-        let moved = web_sys::Request::new_with_str_and_init(&url, inner.unchecked_ref())?;
-        web_sys::Request::new_with_request_and_init(&moved, &init)?
-    } else {
-        web_sys::Request::new_with_request_and_init(inner, &init)?
-    };
-    js::take_in_hand(&rebuilt);
-    Ok(Some(rebuilt))
-}
-
-/// `Host` alone.
-fn host_of(headers: &Headers) -> Result<Headers, JsValue> {
-    let alone = Headers::new()?;
-    if let Some(host) = headers.get("host")? {
-        alone.set("host", &host)?;
     }
-    Ok(alone)
+    let (everything, client) = (ask.hide.is_everything(), ask.hide.hides_client());
+    js::masked(inner, ask.whole, &off, everything, client, &set, ask.target.as_deref())
 }
 
 /// The body in JavaScript, where those of this door are already.

@@ -11,6 +11,40 @@ export function takeInHand(request) {
   return `${request.method} ${request.url}`;
 }
 
+/**
+ * The request as the handler gets to see it; nothing where that is the client's own. `whole`: a GET without content; `off`: the fields taken off (`named`); `everything`: all but Host are; `client`: what the platform knows of the client is; `set`: names and values of
+ * fields, each on a line; `target`: another path and query.
+ */
+export function masked(request, whole, off, everything, client, set, target) {
+  const { headers, method } = request;
+  const gone = named(off).filter((name) => headers.has(name));
+  const anew = client || (whole && (headers.has("content-length") || headers.has("transfer-encoding")));
+  const same = (method === "GET" || !whole) && !anew && gone.length === 0 && set === "" && target === undefined;
+  if (same) return undefined;
+  const shown = new Headers(everything ? Array.from(headers).filter(([name]) => name === "host") : headers);
+  for (const name of gone) shown.delete(name);
+  const lines = set.split("\n");
+  for (let at = 0; at + 1 < lines.length; at += 2) shown.set(lines[at], lines[at + 1]);
+  const init = { method: whole ? "GET" : method, headers: shown, redirect: "manual" };
+  // Behind the second slash comes the authority.
+  const url = target === undefined ? request.url : request.url.match(/^[^/]*\/\/[^/?#]*/)[0] + target;
+  let made;
+  if (anew) {
+    // Made from the URL alone, it has neither `cf` nor content.
+    if (!client) init.cf = request.cf;
+    made = new Request(url, init);
+  } else {
+    made = new Request(target === undefined ? request : new Request(url, request), init);
+  }
+  takeInHand(made);
+  return made;
+}
+
+/** The words of an error, or of whatever was thrown. */
+export function message(error) {
+  return String(error?.message ?? error);
+}
+
 /** Which of up to 32 names are among the fields of a request, one bit each. */
 export function present({ headers }, names) {
   let bits = 0;
@@ -27,10 +61,13 @@ export function signal() {
   return [promise, resolve];
 }
 
-/** Removes fields, their names with a space between them. */
+/** Names that have a space behind each. */
+const named = (names) => names.split(" ").filter((name) => name !== "");
+
+/** Removes fields of these names (`named`). */
 export function removeAll(headers, names) {
   // To look is cheaper than to delete what is not there.
-  for (const name of names.split(" ")) if (headers.has(name)) headers.delete(name);
+  for (const name of named(names)) if (headers.has(name)) headers.delete(name);
 }
 
 /** Puts Age, unless it is negative, and a member of Cache-Status, unless it is empty, among the fields. */

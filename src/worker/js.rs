@@ -10,19 +10,9 @@ pub(super) fn get(target: &JsValue, name: &str) -> JsValue {
     Reflect::get(target, &JsValue::from_str(name)).unwrap_or(JsValue::UNDEFINED)
 }
 
-/// `target[name] = value`.
-pub(super) fn set(target: &JsValue, name: &str, value: &JsValue) {
-    let _ = Reflect::set(target, &JsValue::from_str(name), value);
-}
-
 /// Waits for what a step returned.
 pub(super) async fn wait(step: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
     js_sys::futures::JsFuture::from(step?).await
-}
-
-/// An error's message.
-pub(super) fn message(error: &JsValue) -> String {
-    get(error, "message").as_string().or_else(|| error.as_string()).unwrap_or_else(|| "unknown error".to_owned())
 }
 
 /// Whether a promise that another request resolves is continued in the request that waits for it: the compatibility flag
@@ -54,10 +44,26 @@ extern "C" {
     #[wasm_bindgen(js_name = takeInHand)]
     pub(super) fn take_in_hand(request: &web_sys::Request) -> String;
 
+    /// The request as the handler gets to see it, where that is another one: whole, without the fields that are named with a space
+    /// behind each, or without all but `Host`, without what is known of the client, with fields set (name and value, each on a line) and another target.
+    #[wasm_bindgen(catch)]
+    pub(super) fn masked(
+        request: &web_sys::Request,
+        whole: bool,
+        off: &str,
+        everything: bool,
+        client: bool,
+        set: &str,
+        target: Option<&str>,
+    ) -> Result<Option<web_sys::Request>, JsValue>;
+
+    /// The words of an error.
+    pub(super) fn message(error: &JsValue) -> String;
+
     /// Cancels a stream, or the body of a response, that nobody will read.
     pub(super) fn cancel(source: &JsValue);
 
-    /// Removes fields, their names with a space between them.
+    /// Removes fields, their names with a space behind each.
     #[wasm_bindgen(catch, js_name = removeAll)]
     pub(super) fn remove_all(headers: &Headers, names: &str) -> Result<(), JsValue>;
 
@@ -143,6 +149,9 @@ extern "C" {
 extern "C" {
     #[wasm_bindgen(catch, js_name = getFrom)]
     pub(super) fn get_from(namespace: &JsValue, name: &str, cache_ttl: f64, small: f64) -> Result<Promise, JsValue>;
+
+    /// The words of an error of KV's, and a letter for its kind.
+    pub(super) fn failure(error: &JsValue) -> String;
 
     #[wasm_bindgen(catch, js_name = getManyFrom)]
     pub(super) fn get_many_from(namespace: &JsValue, names: &Array, cache_ttl: f64) -> Result<Promise, JsValue>;

@@ -439,7 +439,7 @@ where
         // Boxed, so that the handler is compiled once for the three places that call it.
         SendFuture::new(Box::pin(async move {
             let failed = |error| SendWrapper(Box::new(error));
-            let masked = convert::masked(request.raw(), &ask).map_err(failed)?;
+            let masked = convert::masked(request.raw(), &ask).map_err(|error| failed(error.into()))?;
             let request = masked.map_or_else(|| request.into_worker(), worker::Request::from);
             let response = handler(request).await.map_err(failed)?;
             Ok(convert::from_worker(response))

@@ -1,6 +1,6 @@
 // The steps of the KV tier in JavaScript (see ../glue.js). Values in parts are in parts.js.
 
-import { bytesOf, fit, joined, record, whole, withFields } from "../glue.js";
+import { bytesOf, fit, joined, message, record, whole, withFields } from "../glue.js";
 import { assembled, isManifest, isPart, manifestOf } from "./parts.js";
 
 // The platform's limit, in bytes.
@@ -55,6 +55,20 @@ function find(head, letter) {
     at = end;
   }
   return at;
+}
+
+/**
+ * The words of an error, and behind them what kind it is: e(xhausted), t(hrottled), r(efused) or f(ailed). KV tells its errors apart by their texts
+ * alone: `KV PUT failed: 429 Too Many Requests`, `KV put() limit exceeded for the day.`, and `Too many subrequests.` from a request that has used
+ * up its own. What the store says no to with another 4xx it will not say yes to later.
+ */
+export function failure(error) {
+  const text = message(error);
+  const status = / failed: (...)/.exec(text)?.[1];
+  if (text.includes("limit exceeded")) return `${text}e`;
+  if (status === "429") return `${text}t`;
+  const refused = status ? /^4\d\d$/.test(status) && status !== "408" && status !== "425" : text.includes("Too many ");
+  return text + (refused ? "r" : "f");
 }
 
 export function reading(type, cacheTtl) {

@@ -186,9 +186,8 @@ fn entry_of(found: &Array) -> Result<StoredResponse, TierError> {
     };
     let words = text.as_string().ok_or_else(|| corrupt("its metadata is not ours"))?;
     let (head, _) = wire::decode_head(words.as_bytes()).map_err(|error| corrupt(error.as_str()))?;
-    let body = match (body.into_host::<JsStream>(), head.length) {
-        (Ok(mut stream), Some(length)) => {
-            let stream = stream.take().ok_or_else(|| corrupt("its value is no stream"))?;
+    let body = match (body.into_host::<JsStream>().map(|mut unread| unread.take()), head.length) {
+        (Ok(Some(stream)), Some(length)) => {
             JsStream::enforced(js::fixed(&stream, number(length)).map_err(failed)?, Some(length))
         }
         (Err(buffer), length) if length.is_none_or(|length| buffer.len() == Some(length)) => buffer,
@@ -210,22 +209,14 @@ fn corrupt(why: &str) -> TierError {
     TierError::Corrupt(why.to_owned())
 }
 
-/// KV tells its errors apart by their texts alone: `KV PUT failed: 429 Too Many Requests`, `KV put() limit exceeded for the
-/// day.`, and `Too many subrequests.` from a request that has used up its own. What the store says no to with another 4xx it will
-/// not say yes to later.
 #[allow(clippy::needless_pass_by_value, reason = "the form that map_err calls")]
 fn failed(error: JsValue) -> TierError {
-    const FAILED: &[u8] = b" failed: ";
-    let text = js::message(&error);
-    // Less code than `str::contains` brings along.
-    let says = |words: &str| text.as_bytes().windows(words.len()).any(|part| part == words.as_bytes());
-    let status = text.as_bytes().windows(FAILED.len() + 3).find_map(|part| part.strip_prefix(FAILED));
-    match status {
-        _ if says("limit exceeded") => TierError::Exhausted(text),
-        Some(b"429") => TierError::Throttled(text),
-        Some(b"408" | b"425") => TierError::Failed(text),
-        Some([b'4', b'0'..=b'9', b'0'..=b'9']) => TierError::Refused(text),
-        None if says("Too many ") => TierError::Refused(text),
+    let mut text = js::failure(&error);
+    let kind = text.pop();
+    match kind {
+        Some('e') => TierError::Exhausted(text),
+        Some('t') => TierError::Throttled(text),
+        Some('r') => TierError::Refused(text),
         _ => TierError::Failed(text),
     }
 }
