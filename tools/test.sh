@@ -105,7 +105,7 @@ workerd() {
     check "Worker in tests/worker builds, the core" tools/build-worker.sh tests/worker build-core --no-default-features
     check "Stand-ins for faults" cargo build --quiet --profile tools -p standin
     node_tests "Tests in the local Workers runtime" tests/workerd/*.test.mjs
-    CORE_BUILD=build-core node_tests "Of them tiers, keys, privacy and more with the core" tests/workerd/{tiers,keys,privacy,law-invalidation,law-vary}.test.mjs
+    CORE_BUILD=build-core node_tests "Of them tiers, keys, privacy and more with the core" tests/workerd/{tiers,keys,privacy,law-invalidation,law-validation,law-vary}.test.mjs
     conformance_tests "Conformance, through the proxy"
     leak_tests "Leak suite, on workerd" layercake-hot,layercake-l1,layercake-l2
     leak_tests "Leak suite, Tower" layercake-tower
