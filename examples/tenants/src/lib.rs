@@ -33,6 +33,12 @@ fn first_table(env: &Env) -> Table {
 
 static CACHE: Isolate = Isolate::with_env(first_table);
 
+/// A turn of a future is cheaper so, in the whole Worker.
+#[event(start)]
+fn start() {
+    layercake::worker::wake_by_promises();
+}
+
 #[event(fetch)]
 async fn fetch(req: web_sys::Request, env: Env, ctx: Context) -> Result<web_sys::Response> {
     CACHE
