@@ -61,6 +61,8 @@ for (const [name, options] of [
       });
 
       test(`all who wait for the ${source} leave: its answer is stored all the same`, async () => {
+        // What the test before has still to write is not what is waited for.
+        await worker.settled();
         await worker.reset();
         const [path, body, asked] = of("delay=500");
         const leaving = Array.from({ length: 10 }, () => worker.open(path));
